@@ -307,9 +307,21 @@ def shown(value: Any) -> str:
 
 
 def advice(x: Any) -> str:
-    """What to do, in messages, about what is not an array and looks like a container of them."""
+    """What to do, in messages, about what is not an array of NumPy and looks like one, or like a
+    container of them."""
+    if isinstance(x, range):
+        return f" (make an array of it: np.a{x!r})"
+    if library := library_of(x):
+        return f" (it is an array of {library}: give np.asarray(x))"
     container = is_dataclass(x) and not isinstance(x, type)
-    return " (a dataclass is no container: make it a NamedTuple, or a dict)" if container else ""
+    return " (a dataclass is not a pytree: make it a NamedTuple, or a dict)" if container else ""
+
+
+def library_of(x: Any) -> str:
+    """The other library that an array is of, such as torch or jax; "" for what is none."""
+    kind = type(x)
+    library = kind.__module__.partition(".")[0].removesuffix("lib")
+    return library if hasattr(kind, "__dlpack__") and library not in ("numpy", "minigrad") else ""
 
 
 class Checked:

@@ -161,6 +161,10 @@ def users_frame() -> tuple[FrameType | None, int]:
     return frame, depth
 
 
+def is_scipys(frame: FrameType) -> bool:
+    return bool(frame.f_globals.get("__name__", "").startswith("scipy."))
+
+
 def instruction() -> tuple[CodeType, int]:
     """The user's code object and instruction that called the caller, as `Node.origin` has it."""
     frame = sys._getframe(2)
@@ -177,6 +181,8 @@ def warn(message: str, kind: type[Warning] = UserWarning) -> None:
 def where() -> str:
     """The user's line as the last lines of a message."""
     frame, _ = users_frame()
+    while frame and (is_between(frame) or is_scipys(frame)):  # it has called a function of ours
+        frame = frame.f_back
     if frame is None:  # a thread, say, that was given a function of ours
         return ""
     return f"\n  {quoted(frame.f_code.co_filename, frame.f_lineno, frame.f_globals)}"
@@ -223,7 +229,7 @@ def instead_of_scipys() -> str:
     """What to use for the function of SciPy's, called by the user, that is at work; empty if none
     is, or minigrad has none of its name."""
     frame, found = users_frame()[0], ""
-    while frame and frame.f_globals.get("__name__", "").startswith("scipy."):
+    while frame and is_scipys(frame):
         # It is called by its name, by a decorator, or it is an object: a class or a distribution.
         f, self = map(frame.f_locals.get, ("f", "self"))
         module = getattr(f, "__module__", None) or ""

@@ -1,7 +1,7 @@
 """Derivatives that users write: custom_vjp, custom_jvp and stop_gradient.
 
-The function and its rules are called with arrays, so they may call code that is no NumPy. A rule is
-called with Tensors where its own derivative is asked for.
+The function and its rules are called with arrays, so they may call code that is not NumPy. A rule
+is called with Tensors where its own derivative is asked for.
 """
 
 from __future__ import annotations
@@ -209,9 +209,15 @@ class Custom:
     __slots__ = ("__dict__", "__weakref__", "known", "runs")
     rule = ""  # what gives it its derivative
 
-    def __init__(self, fun: Function, nondiff_argnums: Sequence[int] = ()) -> None:
+    def __init__(self, fun: Function | None = None, nondiff_argnums: Sequence[int] = ()) -> None:
+        name = type(self).__name__
+        if fun is None:
+            raise ArgumentTypeError(
+                f"{name} is given no function: as a decorator with settings, write "
+                f"@functools.partial({name}, nondiff_argnums=(0,))"
+            )
         if not callable(fun):
-            raise ArgumentTypeError(f"{type(self).__name__} is of a function, and not of {fun!r}")
+            raise ArgumentTypeError(f"{name} is of a function, and not of {fun!r}")
         functools.update_wrapper(self, fun)
         self.fun = fun
         self.name = getattr(fun, "__name__", type(fun).__name__)
@@ -239,9 +245,9 @@ class Custom:
         if given.wanted:
             return self.recorded(given)
         result = self.result(given)
+        check_closed(self.name, result)
         if not given.of_tensors:
             return result
-        check_closed(self.name, result)
         outputs = self.arrays_of(given, result)
         return like(result, iter([Tensor.of(Node(y)) for y in outputs]))
 
@@ -355,7 +361,7 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
     `f.defvjp(fwd, bwd)` gives the rule. `fwd(*args)` returns what f does, and what the reverse pass
     needs; `bwd(needed, g)` returns, from the cotangent g of the result, a tuple of the cotangents
     of the arguments, with None for zeros. It is called with the arguments in `nondiff_argnums`
-    first. f, fwd and bwd are given arrays, and may call code that is no NumPy. Where a derivative
+    first. f, fwd and bwd are given arrays, and may call code that is not NumPy. Where a derivative
     of the derivative is asked for, bwd is given Tensors, and so is fwd, if what it returned second
     is anything else than arguments and results.
 
@@ -488,7 +494,7 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
     called with the
     arguments in `nondiff_argnums` first. Reverse passes transpose it, so it must be linear in the
     tangents, and written with NumPy's functions of them; what it computes from the arguments alone
-    may call code that is no NumPy.
+    may call code that is not NumPy.
 
     Args:
         fun: takes and returns numbers, arrays, and nests of them.

@@ -1,4 +1,4 @@
-"""Functions that may be no NumPy: SciPy's solvers, libraries of C, simulators.
+"""Functions that may call code that is not NumPy: SciPy's solvers, libraries of C, simulators.
 
 They are called with arrays. In a compiled function they are traced if they can be; one that reads
 numbers, or passes arrays on to such code, runs between compiled parts: as an op that NumPy runs.
@@ -99,7 +99,7 @@ class Foreign:
     """A function of arrays, and the op that it is in compiled programs, made at need.
 
     `known` has how the results were nested, for arguments of each kind; `opaque`: whether it is
-    known to be no NumPy; `example`: what else gives results of its form.
+    known to call code that is not NumPy; `example`: what else gives results of its form.
     """
 
     __slots__ = ("example", "function", "known", "made", "name", "opaque")
@@ -144,7 +144,11 @@ class Foreign:
         """Calls with each entry of a batch, and the results stacked."""
         leaves = flat(args)
         if any(map(needs_grad, leaves)):
-            raise GradientError(f"{self.name} is no NumPy, so that its derivative would be lost")
+            raise GradientError(
+                f"{self.name} calls code that is not NumPy, so that its derivative would be lost"
+            )
+        if not level.size:
+            return self.of_none(level, args)
         wholes = [level.whole(x) if level.is_own(detached(x)) else None for x in leaves]
         results, known = [], {}
         for k in range(level.size):
@@ -153,12 +157,18 @@ class Foreign:
                 results.append(self(*like(args, iter(parts))))
             if not k:  # a result that is an argument stays it
                 known = {id(part): x for part, x in zip(parts, leaves, strict=True)}
-        if not results:
-            raise UnsupportedError(f"{self.name} is no NumPy, and is called with an empty batch")
         for column in zip(*map(flat, results), strict=True):
             if id(column[0]) not in known:
                 known[id(column[0])] = stacked(column, level)
         return map_tree(lambda x: known[id(x)], results[0])
+
+    def of_none(self, level: Level, args: tuple[Any, ...]) -> Any:
+        """The results for an empty batch, of the shapes that a call on made-up numbers gives."""
+        results, arrays, _ = self.results_for(map_tree(detached, args))
+        kinds = zip(results.shapes, results.dtypes, strict=True)
+        own = [Batched(np.zeros((0, *shape), dtype), level) for shape, dtype in kinds]
+        every = [*own, *arrays]
+        return like(results.tree, (every[k] for k in results.places))
 
     def between(self, args: tuple[Any, ...]) -> Any:
         """A call between compiled parts.
@@ -172,16 +182,21 @@ class Foreign:
                 "compiled parts, and has no derivative there of its own: differentiate the "
                 "function that calls it without compiling it"
             )
+        results, arrays, form = self.results_for(args)
+        self.made = implementations["foreign op"](self.op)
+        registry[self.made.name] = self.made  # where compiled programs find their ops
+        result = results.packed.shape, results.packed.dtype
+        return results.unpacked(self.made(*arrays, form=form, result=result), arrays)
+
+    def results_for(self, args: tuple[Any, ...]) -> tuple[Results, list[Any], Any]:
+        """How the results for arguments like these are nested, the arrays among these, and the
+        form of the others."""
         arrays = [x for x in flat(args) if is_given(x)]
         form = map_tree(lambda x: Here if is_given(x) else x, args)
         key = key_of(arrays, form)
         if key not in self.known:
             self.try_out(arrays, form)
-        self.made = implementations["foreign op"](self.op)
-        registry[self.made.name] = self.made  # where compiled programs find their ops
-        results = self.known[key]
-        result = results.packed.shape, results.packed.dtype
-        return results.unpacked(self.made(*arrays, form=form, result=result), arrays)
+        return self.known[key], arrays, form
 
     def op(self) -> Op:
         return self.made or new_op(self.name, "function", self.packed)
@@ -222,8 +237,9 @@ class Foreign:
         shapes = ", ".join(str(x.shape) for x in arrays)
         raise ShapeError(
             f"{self.name} runs on made-up numbers of shapes {shapes} first, in a compiled "
-            f"function, to find the shapes of its results, and failed: {failure!r}. Call it once "
-            "on arrays of these shapes and dtypes before, without compiling"
+            "function or for an empty batch, to find the shapes of its results, and failed: "
+            f"{failure!r}. Call it once on arrays of these shapes and dtypes before, without "
+            "compiling"
         ) from failure
 
 
@@ -259,5 +275,5 @@ numbers = count()
 
 
 def opaque(function: Foreign, example: Function) -> None:
-    """Say that a function is no NumPy, and what gives results of its form."""
+    """Say that a function calls code that is not NumPy, and what gives results of its form."""
     function.opaque, function.example = True, example

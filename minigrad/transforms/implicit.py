@@ -79,7 +79,7 @@ class Unknowns:
         wanted = dict(zip(places, self.shapes, strict=True))
         if shapes != wanted:
             raise ShapeError(
-                f"{self.name}: {what} has to be nested and shaped as {self.what} is, "
+                f"{self.name}: {what} must have the structure and the shapes of {self.what}, "
                 f"{shown(wanted)}, and is {shown(shapes)}"
             )
         for at, two in zip(places, self.are_complex, strict=True):
@@ -406,9 +406,9 @@ def scipys(module: str, name: str) -> Any:
         ) from error
 
 
-def flattened(f: Function, x0: Any) -> tuple[Unknowns, Function]:
+def flattened(name: str, f: Function, x0: Any) -> tuple[Unknowns, Function]:
     """The unknowns, and a function of nests as one of vectors."""
-    unknowns = Unknowns("the function", x0)
+    unknowns = Unknowns(name, x0)
     return unknowns, lambda v: unknowns.vector(f(unknowns.nest(v)), "what the function returns")
 
 
@@ -430,8 +430,10 @@ def message_of(found: Any) -> str:
 
 
 def by_hybrid(f: Function, x0: Any) -> Any:
-    unknowns, of_vector = flattened(f, x0)
+    unknowns, of_vector = flattened("root", f, x0)
     start = unknowns.vector(x0, "x0")
+    if not unknowns.size:
+        return x0
     if unknowns.size <= FEW:
         found = scipys("optimize", "root").root(of_vector, start, jac=jacobian(of_vector))
     else:
@@ -443,7 +445,7 @@ def by_hybrid(f: Function, x0: Any) -> Any:
 
 def by_iteration(f: Function, x0: Any) -> Any:
     """x = f(x), again and again, until rounding alone changes it."""
-    unknowns, of_vector = flattened(f, x0)
+    unknowns, of_vector = flattened("fixed_point", f, x0)
     v, change = unknowns.vector(x0, "x0"), np.inf
     for _ in range(10_000):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -466,17 +468,34 @@ def by_descent(f: Function, x0: Any) -> Any:
     unknowns = Unknowns("minimize", x0)
     slope = grad(lambda v: f(unknowns.nest(v)))
     start = unknowns.vector(x0, "x0")
-    found = scipys("optimize", "minimize").minimize(
-        lambda v: single(f(unknowns.nest(v))),
-        start,
-        jac=slope,
-        method="BFGS" if unknowns.size <= FEW else "L-BFGS-B",
-        tol=1e-10,
-    )
-    # A line search that cannot do better than rounding says so.
-    if not found.success and np.max(np.abs(found.jac)) > 1e-4 * max(1.0, abs(found.fun)):
-        raise ArgumentError(f"minimize has found no minimum from this x0: {message_of(found)}")
+    if not unknowns.size:
+        return x0
+    with np.errstate(over="ignore", invalid="ignore"):  # of f that goes down to -inf
+        found = scipys("optimize", "minimize").minimize(
+            lambda v: single(f(unknowns.nest(v))),
+            start,
+            jac=slope,
+            method="BFGS" if unknowns.size <= FEW else "L-BFGS-B",
+            tol=1e-10,
+        )
+        if not (found.success or is_flat(slope, found)) or not np.all(np.isfinite(found.x)):
+            raise ArgumentError(
+                f"minimize has found no minimum from this x0: {message_of(found)} At the last x, f "
+                f"is {found.fun:.3g}, and its gradient {np.max(np.abs(found.jac)):.3g}: has f a "
+                "minimum?"
+            )
     return unknowns.nest(polished(slope, found.x))
+
+
+def is_flat(slope: Function, found: Any) -> bool:
+    """Whether a line search failed, since f goes down by no more than its rounding: the gradient g
+    is small, and so is the descent along it of the parabola that f is there, of curvature g'Hg."""
+    g, scale = found.jac, max(1.0, abs(found.fun))
+    if not np.any(g):
+        return bool(np.isfinite(scale))
+    curvature = g @ vjp(slope, found.x)[1](g)[0]
+    descent = (g @ g) ** 2 / (2 * curvature) if curvature > 0 else np.inf
+    return bool(np.max(np.abs(g)) <= 1e-4 * scale and descent <= 1e-8 * scale < np.inf)
 
 
 def single(x: Any) -> float:
@@ -594,7 +613,9 @@ def linear(
         args = (*args, *more)
 
     def rest(x: Any, b: Any, *args: Any) -> Any:
-        return difference(a(x, *args[:n]), b)
+        found = a(x, *args[:n])
+        unknowns.vector(found, "what A returns")
+        return difference(found, b)
 
     def of_vectors(f: Function, args: Any) -> Function:
         return lambda v: unknowns.vector(f(unknowns.nest(v), *args), "what the function returns")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -153,8 +153,8 @@ class Equation:
         for k, step in enumerate(steps):
             at = times[1:][place == k]
             found = [step(step.t), *([step(at).T] if len(at) else [])]
-            span = step.t_old, step.h
-            y, *within = self.step(method, y, span, args, found, (at - step.t_old) / step.h)
+            span = step.t_old, step.t - step.t_old
+            y, *within = self.step(method, y, span, args, found, (at - span[0]) / span[1])
             rows += [row for part in within for row in part]
         if needs_grad(t):
             rows[1:] = map(self.moved, rows[1:], times[1:], t[1:] - times[1:], repeat(args))
@@ -251,7 +251,7 @@ def odeint(
     *args: Any,
     rtol: float = 1e-8,
     atol: float = 1e-10,
-    method: str = "DOP853",
+    method: Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"] = "DOP853",
 ) -> Any:
     """The solution of dy/dt = func(y, t, *args) at the times t, the first of which is that of y0,
     by SciPy's `solve_ivp`, with steps that adapt to rtol and atol. With derivatives by y0, t and

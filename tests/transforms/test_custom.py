@@ -749,3 +749,39 @@ def test_a_complex_cotangent_of_a_real_argument() -> None:
     f.defvjp(lambda x: (2 * x, None), lambda _, g: (g * 2j,))
     with pytest.raises(DtypeError, match="gave complex numbers for argument 0, which is"):
         grad(f)(1.0)
+
+
+@pytest.mark.parametrize("custom", [custom_vjp, custom_jvp])
+def test_settings_without_a_function_are_explained(custom):
+    with pytest.raises(ArgumentTypeError, match=rf"partial\({custom.__name__}, nondiff_argnums="):
+        custom(nondiff_argnums=(0,))
+
+
+@pytest.mark.parametrize("custom", [custom_vjp, custom_jvp])
+def test_a_tensor_from_outside_is_refused_where_nothing_is_differentiated(custom):
+    w = Tensor(2.0, requires_grad=True)
+    with pytest.raises(GradientError, match="pass that Tensor as an argument"):
+        custom(lambda x: x * w)(1.0)
+    with no_grad():
+        assert custom(lambda x: x * w)(1.0) == 2.0
+
+
+def test_an_empty_batch_of_code_that_is_not_numpy_has_the_shapes_of_made_up_numbers():
+    @custom_vjp
+    def trace(a, scale):
+        return float(scale) * np.array([float(a[0, 0]), float(a[1, 1])], np.float32), a
+
+    trace.defvjp(
+        lambda a, scale: (trace.fun(a, scale), None),
+        lambda _, g: (g[1] + np.diag(np.asarray(g[0], float)), None),
+    )
+    first, same = vmap(trace, in_axes=(0, None))(np.zeros((0, 2, 2)), 2.0)
+    assert (first.shape, first.dtype, same.shape) == ((0, 2), np.float32, (0, 2, 2))
+    total = grad(lambda a: sum(np.sum(x) for x in vmap(trace, in_axes=(0, None))(a, 2.0)))
+    assert total(np.zeros((0, 2, 2))).shape == (0, 2, 2)
+
+    def of_batches(a):
+        return np.sum(vmap(vmap(lambda a: trace(a, 2.0)[0]))(a))
+
+    assert grad(of_batches)(np.zeros((3, 0, 2, 2))).shape == (3, 0, 2, 2)
+    assert minigrad.compile(of_batches)(np.zeros((0, 3, 2, 2))) == 0.0

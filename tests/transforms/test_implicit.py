@@ -337,9 +337,12 @@ def test_wrong_uses() -> None:
         fixed_point(lambda x: 2 * x + 1, 1.0)
     with pytest.raises(ArgumentError, match=r"cg has not converged in 30 iterations.*positive"):
         cg(lambda x: x[::-1] * np.array([1.0, 1.0, 2.0]), np.array([1.0, 2.0, 0.5]), maxiter=30)
-    with pytest.raises(ShapeError, match=r"shaped as x0 is, of shape \(\), and is of shape \(2,\)"):
+    with pytest.raises(
+        ShapeError,
+        match=r"the structure and the shapes of x0, of shape \(\), and is of shape \(2,\)",
+    ):
         root(lambda x: np.stack([x, x]), 1.0)
-    with pytest.raises(ShapeError, match=r"x0 is, \['a'\] of shape \(2,\), and is of shape \(2,\)"):
+    with pytest.raises(ShapeError, match=r"x0, \['a'\] of shape \(2,\), and is of shape \(2,\)"):
         root(lambda x: x["a"], {"a": np.ones(2)})
     with pytest.raises(ShapeError, match=r"root: the solution .* x0 is, of shape \(\), and is"):
         root(lambda x: x - 1, 1.0, solve=lambda f, x0: np.ones(3))
@@ -405,3 +408,70 @@ def test_linear_equations_in_single_precision() -> None:
     found = grad(lambda b: np.sum(gmres(lambda x: a @ x, b)[0] ** 2))(b)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, 2 * b / np.arange(1.0, 4.0) ** 2, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("f", "x0"),
+    [
+        (lambda x: x, 1.0),
+        (lambda x: 1e6 + x, 0.0),
+        (np.sum, np.ones(2)),
+        (lambda x: -np.sum(x**2), np.ones(2)),
+        (lambda x: -(x**4), 1.0),
+        (lambda x: x[0] ** 2 + x[1], np.ones(2)),
+        (np.sum, np.ones(501)),
+    ],
+)
+def test_no_x_is_returned_for_a_function_without_a_minimum(f, x0):
+    with np.errstate(all="ignore"), pytest.raises(ArgumentError, match="has f a minimum"):
+        minimize(f, x0)
+
+
+def test_a_minimum_at_which_only_rounding_is_left_is_found():
+    at = np.array([1.0, 2.0, 3.0])
+    for scale, offset in ((1e8, 0.0), (1.0, 1e6), (1e6, -1e9)):
+        x = minimize(lambda x: scale * np.sum((x - at) ** 2) + offset, np.zeros(3))  # noqa: B023
+        np.testing.assert_allclose(x, at, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", [root, fixed_point, minimize])
+def test_of_no_unknowns_x0_is_the_solution(solver):
+    def f(x, k):
+        return np.sum(x * k) if solver is minimize else x * k
+
+    x0 = {"a": np.zeros((0, 2), np.float32), "b": []}
+
+    def of_dict(x, k):
+        return f(x["a"], k) if solver is minimize else {"a": f(x["a"], k), "b": []}
+
+    found = solver(of_dict, x0, args=(2.0,))
+    assert (found["a"].shape, found["a"].dtype, found["b"]) == ((0, 2), np.float32, [])
+    by_k = grad(lambda k: np.sum(solver(f, np.zeros(0), args=(k,))))
+    assert by_k(2.0) == minigrad.compile(by_k)(2.0) == 0.0
+
+
+def through_time(f, x0):
+    return odeint(lambda y, t: f(y), x0, np.array([0.0, 1.0]))
+
+
+@pytest.mark.parametrize("solver", [root, minimize, through_time])
+def test_an_empty_batch_is_solved(solver):
+    def f(x):
+        return np.sum(x**2) if solver is minimize else -x
+
+    found = vmap(lambda a: solver(lambda x: f(x - a), np.zeros(2)))(np.zeros((0, 2)))
+    assert found.shape == ((0, 2, 2) if solver is through_time else (0, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("root", lambda: root(lambda x: np.ones(3), np.ones(2))),
+        ("fixed_point", lambda: fixed_point(lambda x: {"a": x}, np.ones(2))),
+        ("minimize", lambda: minimize(lambda x: x, np.ones(2))),
+        ("cg", lambda: cg(lambda x: np.ones(3), np.ones(2))),
+    ],
+)
+def test_results_of_other_shapes_are_refused_at_the_users_line(name, call):
+    with pytest.raises(ShapeError, match=rf"^{name}(:| is)(.|\n)*test_implicit.py:\d+"):
+        call()

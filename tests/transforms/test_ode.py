@@ -143,7 +143,7 @@ def test_backward_in_time_one_time_and_integers() -> None:
 def test_wrong_uses() -> None:
     with pytest.raises(ArgumentError, match="t has to increase, or to decrease, all along"):
         odeint(lambda y, t: y, 1.0, [0.0, 1.0, 0.5])
-    with pytest.raises(ShapeError, match=r"dy/dt has to be nested and shaped as y0 is, of"):
+    with pytest.raises(ShapeError, match=r"dy/dt must have the structure and the shapes of y0, of"):
         odeint(lambda y, t: y[:1], np.ones(2), T)
     with pytest.raises(ShapeError, match=r"t is a vector of at least one time"):
         odeint(lambda y, t: y, 1.0, 1.0)
@@ -200,3 +200,23 @@ def test_complex_numbers() -> None:
     found, expected = (grad(mixed(f), (0, 1))(coupling, start) for f in (amplitude, exact))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, 1e-6, 1e-9)
+
+
+@pytest.mark.parametrize("method", ["DOP853", "RK23", "Radau"])
+def test_of_an_empty_y0_the_solution_is_empty(method):
+    t = np.array([0.0, 0.5, 1.0])
+
+    def of(y, t, k):
+        return np.sum(odeint(lambda y, t, k: -k * y, y, t, k, method=method))
+
+    y0 = np.zeros((0, 2))
+    solved = lambda y: odeint(lambda y, t: -y, y, t, method=method)  # noqa: E731
+    assert solved(y0).shape == minigrad.compile(solved)(y0).shape == (3, 0, 2)
+    for run in (grad(of, (0, 1, 2)), minigrad.compile(grad(of, (0, 1, 2)))):
+        by_y, by_t, by_k = run(y0, t, 2.0)
+        assert (by_y.shape, list(by_t), by_k) == ((0, 2), [0.0] * 3, 0.0)
+
+
+def test_an_unknown_method_is_refused_with_those_there_are():
+    with pytest.raises(ArgumentError, match="'Radau' or 'BDF' or 'LSODA', and is 'rk4'"):
+        odeint(lambda y, t: -y, np.ones(2), np.array([0.0, 1.0]), method="rk4")

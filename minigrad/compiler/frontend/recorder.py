@@ -90,7 +90,7 @@ class Frame:
 
 @implements("foreign op")
 def foreign_op(make: Callable[[], Op]) -> Op:
-    """The op of a function that is no NumPy; in the second run, that of the first, where the
+    """The op of a function that is not NumPy; in the second run, that of the first, where the
     function was made as well."""
     recorder = recorder_here()
     if recorder.again is None:
@@ -116,7 +116,7 @@ def attempt(function: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
             raise
     if len(recorder.drawn) != drawn:
         raise errors.TraceError(
-            "a function that draws random numbers reads numbers of traced arrays, or is no NumPy: "
+            "a function that draws random numbers reads numbers of traced arrays, or is not NumPy: "
             "draw them outside of it, and pass them as an argument"
         )
     for each in in_progress:

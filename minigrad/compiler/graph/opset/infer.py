@@ -49,7 +49,7 @@ known: dict[Any, tuple[Shape, np.dtype[Any]]] = {}
 def inferred(
     op: Op, inputs: Sequence[Any], attributes: dict[str, Any]
 ) -> tuple[Shape, np.dtype[Any]]:
-    if "result" in attributes:  # of a function that is no NumPy: see transforms/foreign.py
+    if "result" in attributes:  # of a function that is not NumPy: see transforms/foreign.py
         shape, dtype = attributes["result"]
         return shape, dtype
     rules = rules_of(op)
