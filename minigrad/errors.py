@@ -218,7 +218,25 @@ INSTEAD = {
 }
 
 
+SPARSE = (
+    "a scipy.sparse matrix M has no derivatives of products with a Tensor: use M.toarray(), or "
+    "custom_vjp of `lambda u: M @ u`, with the cotangent `M.T @ g`, see docs/sparse.md"
+)
+
+
+def is_sparse(x: Any) -> bool:
+    return type(x).__module__.startswith("scipy.sparse.") and hasattr(x, "toarray")
+
+
+def of_sparse() -> bool:
+    """Whether a method of a sparse matrix of SciPy's, called by the user, is at work."""
+    frame = users_frame()[0]
+    return bool(frame and is_scipys(frame) and is_sparse(frame.f_locals.get("self")))
+
+
 def lost(what: str, instead: str = "") -> GradientError:
+    if of_sparse():
+        return GradientError(SPARSE)
     return GradientError(
         f"{what} holds no gradient, and that of this Tensor would be lost: "
         f"{instead or instead_of_scipys() or INSTEAD[what]}"
@@ -367,8 +385,11 @@ ARITHMETIC = ("__array_ufunc__", "__array_function__", "__add__", "__mul__", "__
 
 
 def plain(x: Any) -> Any:
-    """x; raise if it is an array of a subclass with its own arithmetic: masks, matrices, units."""
+    """x; raise if it is an array of a subclass with its own arithmetic: masks, matrices, units; or
+    a sparse matrix of SciPy's."""
     kind = type(x)
+    if is_sparse(x):
+        raise UnsupportedError(SPARSE)
     if kind is np.ndarray or not issubclass(kind, np.ndarray):
         return x
     if any(getattr(kind, name) is not getattr(np.ndarray, name) for name in ARITHMETIC):

@@ -12,7 +12,16 @@ import numpy as np
 
 from minigrad.autograd import recording
 from minigrad.dispatch import Traced, array_function, call_ufunc, implementations, is_traced
-from minigrad.errors import PLAIN, MinigradError, UnsupportedError, instruction, operand, refusal_of
+from minigrad.errors import (
+    PLAIN,
+    SPARSE,
+    MinigradError,
+    UnsupportedError,
+    instruction,
+    of_sparse,
+    operand,
+    refusal_of,
+)
 from minigrad.graph import INEXACT, Node
 from minigrad.inside import variables
 from minigrad.methods import Methods
@@ -181,6 +190,8 @@ class Batched(Methods, Traced):
     def read(self, *_: Any) -> NoReturn:
         """Refuse to give a number."""
         self.check_active()
+        if of_sparse():
+            raise UnsupportedError(SPARSE)
         raise UnsupportedError(
             "a function under vmap reads a value that differs from entry to entry: it is run once "
             "for the whole batch, so there is no single number. For if and while there are "

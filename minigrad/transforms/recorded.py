@@ -40,7 +40,7 @@ def variable(leaf: Any, where: Callable[[], str]) -> Tensor:
     data = leaf.data if isinstance(leaf, Tensor) else leaf
     if not isinstance(data, float | int | complex | np.ndarray | np.generic):
         raise DtypeError(
-            f"{where()} is a {type(leaf).__name__}: argnums can leave it out{advice(leaf)}"
+            f"{where()} is a {type(leaf).__name__}{advice(leaf)}: argnums can leave it out"
         )
     if np.result_type(data).kind not in INEXACT:
         raise DtypeError(

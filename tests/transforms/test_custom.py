@@ -752,13 +752,13 @@ def test_a_complex_cotangent_of_a_real_argument() -> None:
 
 
 @pytest.mark.parametrize("custom", [custom_vjp, custom_jvp])
-def test_settings_without_a_function_are_explained(custom):
+def test_settings_without_a_function_are_explained(custom: Any) -> None:
     with pytest.raises(ArgumentTypeError, match=rf"partial\({custom.__name__}, nondiff_argnums="):
         custom(nondiff_argnums=(0,))
 
 
 @pytest.mark.parametrize("custom", [custom_vjp, custom_jvp])
-def test_a_tensor_from_outside_is_refused_where_nothing_is_differentiated(custom):
+def test_a_tensor_from_outside_is_refused_where_nothing_is_differentiated(custom: Any) -> None:
     w = Tensor(2.0, requires_grad=True)
     with pytest.raises(GradientError, match="pass that Tensor as an argument"):
         custom(lambda x: x * w)(1.0)
@@ -766,9 +766,9 @@ def test_a_tensor_from_outside_is_refused_where_nothing_is_differentiated(custom
         assert custom(lambda x: x * w)(1.0) == 2.0
 
 
-def test_an_empty_batch_of_code_that_is_not_numpy_has_the_shapes_of_made_up_numbers():
+def test_an_empty_batch_of_code_that_is_not_numpy_has_the_shapes_of_made_up_numbers() -> None:
     @custom_vjp
-    def trace(a, scale):
+    def trace(a: Any, scale: Any) -> Any:
         return float(scale) * np.array([float(a[0, 0]), float(a[1, 1])], np.float32), a
 
     trace.defvjp(
@@ -780,7 +780,7 @@ def test_an_empty_batch_of_code_that_is_not_numpy_has_the_shapes_of_made_up_numb
     total = grad(lambda a: sum(np.sum(x) for x in vmap(trace, in_axes=(0, None))(a, 2.0)))
     assert total(np.zeros((0, 2, 2))).shape == (0, 2, 2)
 
-    def of_batches(a):
+    def of_batches(a: Any) -> Any:
         return np.sum(vmap(vmap(lambda a: trace(a, 2.0)[0]))(a))
 
     assert grad(of_batches)(np.zeros((3, 0, 2, 2))).shape == (3, 0, 2, 2)

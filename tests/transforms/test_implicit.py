@@ -344,7 +344,7 @@ def test_wrong_uses() -> None:
         root(lambda x: np.stack([x, x]), 1.0)
     with pytest.raises(ShapeError, match=r"x0, \['a'\] of shape \(2,\), and is of shape \(2,\)"):
         root(lambda x: x["a"], {"a": np.ones(2)})
-    with pytest.raises(ShapeError, match=r"root: the solution .* x0 is, of shape \(\), and is"):
+    with pytest.raises(ShapeError, match=r"root: the solution .* of x0, of shape \(\), and is"):
         root(lambda x: x - 1, 1.0, solve=lambda f, x0: np.ones(3))
     with pytest.raises(ShapeError, match="minimize is of a function that returns a single number"):
         minimize(lambda x: x**2, np.ones(2))
@@ -422,12 +422,12 @@ def test_linear_equations_in_single_precision() -> None:
         (np.sum, np.ones(501)),
     ],
 )
-def test_no_x_is_returned_for_a_function_without_a_minimum(f, x0):
+def test_no_x_is_returned_for_a_function_without_a_minimum(f: Any, x0: Any) -> None:
     with np.errstate(all="ignore"), pytest.raises(ArgumentError, match="has f a minimum"):
         minimize(f, x0)
 
 
-def test_a_minimum_at_which_only_rounding_is_left_is_found():
+def test_a_minimum_at_which_only_rounding_is_left_is_found() -> None:
     at = np.array([1.0, 2.0, 3.0])
     for scale, offset in ((1e8, 0.0), (1.0, 1e6), (1e6, -1e9)):
         x = minimize(lambda x: scale * np.sum((x - at) ** 2) + offset, np.zeros(3))  # noqa: B023
@@ -435,13 +435,13 @@ def test_a_minimum_at_which_only_rounding_is_left_is_found():
 
 
 @pytest.mark.parametrize("solver", [root, fixed_point, minimize])
-def test_of_no_unknowns_x0_is_the_solution(solver):
-    def f(x, k):
+def test_of_no_unknowns_x0_is_the_solution(solver: Any) -> None:
+    def f(x: Any, k: Any) -> Any:
         return np.sum(x * k) if solver is minimize else x * k
 
     x0 = {"a": np.zeros((0, 2), np.float32), "b": []}
 
-    def of_dict(x, k):
+    def of_dict(x: Any, k: Any) -> Any:
         return f(x["a"], k) if solver is minimize else {"a": f(x["a"], k), "b": []}
 
     found = solver(of_dict, x0, args=(2.0,))
@@ -450,13 +450,13 @@ def test_of_no_unknowns_x0_is_the_solution(solver):
     assert by_k(2.0) == minigrad.compile(by_k)(2.0) == 0.0
 
 
-def through_time(f, x0):
+def through_time(f: Any, x0: Any) -> Any:
     return odeint(lambda y, t: f(y), x0, np.array([0.0, 1.0]))
 
 
 @pytest.mark.parametrize("solver", [root, minimize, through_time])
-def test_an_empty_batch_is_solved(solver):
-    def f(x):
+def test_an_empty_batch_is_solved(solver: Any) -> None:
+    def f(x: Any) -> Any:
         return np.sum(x**2) if solver is minimize else -x
 
     found = vmap(lambda a: solver(lambda x: f(x - a), np.zeros(2)))(np.zeros((0, 2)))
@@ -472,6 +472,6 @@ def test_an_empty_batch_is_solved(solver):
         ("cg", lambda: cg(lambda x: np.ones(3), np.ones(2))),
     ],
 )
-def test_results_of_other_shapes_are_refused_at_the_users_line(name, call):
+def test_results_of_other_shapes_are_refused_at_the_users_line(name: Any, call: Any) -> None:
     with pytest.raises(ShapeError, match=rf"^{name}(:| is)(.|\n)*test_implicit.py:\d+"):
         call()

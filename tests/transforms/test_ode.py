@@ -167,7 +167,7 @@ def test_what_diffuses_cannot_be_solved_for_backward(method: str) -> None:
     start = np.sin(np.pi * x) + 0.5 * np.sin(3 * np.pi * x)
 
     def f(rate: Any) -> Any:
-        return np.sum(odeint(diffusion, start, [0.0, 0.1], rate, method=method)[-1] ** 2)
+        return np.sum(odeint(diffusion, start, [0.0, 0.1], rate, method=method)[-1] ** 2)  # type: ignore[arg-type]
 
     expected = (f(1.001) - f(0.999)) / 0.002
     for derivative in (grad(f), minigrad.compile(grad(f))):
@@ -203,10 +203,10 @@ def test_complex_numbers() -> None:
 
 
 @pytest.mark.parametrize("method", ["DOP853", "RK23", "Radau"])
-def test_of_an_empty_y0_the_solution_is_empty(method):
+def test_of_an_empty_y0_the_solution_is_empty(method: Any) -> None:
     t = np.array([0.0, 0.5, 1.0])
 
-    def of(y, t, k):
+    def of(y: Any, t: Any, k: Any) -> Any:
         return np.sum(odeint(lambda y, t, k: -k * y, y, t, k, method=method))
 
     y0 = np.zeros((0, 2))
@@ -217,6 +217,6 @@ def test_of_an_empty_y0_the_solution_is_empty(method):
         assert (by_y.shape, list(by_t), by_k) == ((0, 2), [0.0] * 3, 0.0)
 
 
-def test_an_unknown_method_is_refused_with_those_there_are():
+def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     with pytest.raises(ArgumentError, match="'Radau' or 'BDF' or 'LSODA', and is 'rk4'"):
-        odeint(lambda y, t: -y, np.ones(2), np.array([0.0, 1.0]), method="rk4")
+        odeint(lambda y, t: -y, np.ones(2), np.array([0.0, 1.0]), method="rk4")  # type: ignore[arg-type]

@@ -18,9 +18,10 @@ from minigrad import (
     sparse_hessian,
     sparse_jacobian,
     vjp,
+    vmap,
 )
 from minigrad import jacobian_sparsity as sparsity
-from minigrad.errors import DtypeError, GradientError, UnsupportedError
+from minigrad.errors import DtypeError, GradientError, MinigradError, UnsupportedError
 from minigrad.transforms import sparse as sparse_module
 from minigrad.transforms.recorded import Recorded
 from minigrad.transforms.sparse import colored
@@ -271,3 +272,31 @@ def test_the_pull_back_gives_the_same_rows() -> None:
     _, pull = vjp(np.diff, X)
     for k, row in enumerate(np.eye(11)):
         np.testing.assert_array_equal(found.toarray()[k], pull(row)[0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda m, u: m @ u,
+        lambda m, u: u @ m,
+        lambda m, u: m * u,
+        lambda m, u: u * m,
+        lambda m, u: m + u,
+        lambda m, u: np.dot(m, u),
+        lambda m, u: m.dot(u),
+        lambda m, u: Tensor(m) @ u,
+    ],
+)
+def test_matrices_of_scipy_with_tensors_are_refused_with_a_remedy(f: Any) -> None:
+    ones, matrix = np.ones(3), sparse.csr_array(np.eye(3))
+    runs = [grad(lambda u: np.sum(f(matrix, u))), vmap(lambda u: f(matrix, u))]
+    for run, x in zip(runs, (ones, np.ones((2, 3))), strict=True):
+        with pytest.raises(MinigradError, match=r"custom_vjp of `lambda u: M @ u`(.|\n)*lambda m"):
+            run(x)
+
+
+def test_a_compiled_product_with_a_matrix_of_scipy_is_refused_with_a_remedy() -> None:
+    matrix = sparse.csr_array(np.eye(3))
+    for f in (lambda u: matrix @ u, lambda u: u @ matrix):
+        with pytest.raises(MinigradError, match="custom_vjp of `lambda u: M @ u`"):
+            minigrad.compile(f)(np.ones(3))

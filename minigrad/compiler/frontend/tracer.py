@@ -21,7 +21,7 @@ from minigrad.compiler.frontend.recorder import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import Traced, call, call_ufunc, implementations, is_traced
-from minigrad.errors import OWN_FILES, MinigradError, TraceError
+from minigrad.errors import OWN_FILES, SPARSE, MinigradError, TraceError, of_sparse
 from minigrad.graph import births
 from minigrad.methods import Methods
 from minigrad.names import missing
@@ -498,6 +498,8 @@ FILLING = (
 
 
 def reading(how: str) -> TraceError:
+    if of_sparse():
+        return TraceError(SPARSE)
     return TraceError(
         f"a compiled function reads a value that is computed in it, by {how}: while it is traced "
         "there is no number yet. Return the value and read it outside, or compute with NumPy "
