@@ -451,7 +451,8 @@ def test_type_errors_of_bodies_are_theirs() -> None:
     def one(x: Any) -> Any:
         return x
 
-    wrong: Any = lambda *args: one() + args  # noqa: E731
+    called: Any = one
+    wrong: Any = lambda *args: called() + args  # noqa: E731
     for call in (
         lambda: scan(wrong, 0.0, length=2),
         lambda: fori_loop(0, 2, wrong, 0.0),
