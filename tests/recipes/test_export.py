@@ -59,7 +59,8 @@ def test_a_network_gives_the_scores_that_it_gives_in_python(
     np.testing.assert_allclose(found["scores"], network(x).data, 1e-3, 1e-4)
     readme = (tmp_path / "network" / "README.md").read_text()
     assert f"The network of `minigrad train {data} --model {model}`." in readme
-    assert (json.dumps(vocabulary.characters) in readme) if vocabulary else "the predicted class" in readme
+    words = json.dumps(vocabulary.characters) if vocabulary else "the predicted class"
+    assert words in readme
 
 
 def test_an_empty_batch_is_refused(tmp_path: Path) -> None:

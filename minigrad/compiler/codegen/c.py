@@ -387,7 +387,9 @@ class Printer:
             sizes.append(f"{loop.high} - {loop.low}" if of_block else str(v.extent))
         start = self.access(replace(source, place=source.place.replaced(first)))
         kind = C_TYPES[source.array.dtype]
-        return f"transpose_{kind}(&{start}, {step}, {tile.array}, {width}, {', '.join(sizes)});"
+        cast = f"(const {kind} *)" if kind in READ_AS else ""
+        given = f"{cast}&{start}, {step}, {tile.array}, {width}, {', '.join(sizes)}"
+        return f"transpose_{kind}({given});"
 
     def peeled_loop(self, node: ir.For, interior: Interior, low: object, high: object) -> list[str]:
         """The iterations before the interior, then the interior, then those after it."""

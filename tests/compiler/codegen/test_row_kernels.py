@@ -108,6 +108,12 @@ def test_what_is_read_across_is_read_by_tiles() -> None:
     agree([(function, arguments) for function, arguments, _ in TRANSPOSED])
 
 
+def test_tiles_of_masks_are_read_by_a_pointer_of_their_type() -> None:
+    (text,) = code_of(scheduled(lambda x: np.logical_not(np.transpose(x)), LARGE > 0)).texts
+    assert "const unsigned char *restrict" in text  # which some compilers refuse as a const bool *
+    assert "transpose_bool((const bool *)&a0[" in text
+
+
 @pytest.mark.parametrize("vector", [16, 32, 64])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16"])
 def test_squares_are_transposed_in_vectors(vector: int, dtype: str) -> None:
