@@ -318,7 +318,7 @@ def advice(x: Any) -> str:
 
 
 def library_of(x: Any) -> str:
-    """The other library that an array is of, such as torch or jax; "" for what is none."""
+    """The other library that an array is of, such as torch or jax; "" if there is none."""
     kind = type(x)
     library = kind.__module__.partition(".")[0].removesuffix("lib")
     return library if hasattr(kind, "__dlpack__") and library not in ("numpy", "minigrad") else ""

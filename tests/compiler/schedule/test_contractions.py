@@ -152,7 +152,7 @@ def sums(f: Callable[..., Any], *arguments: Any) -> list[tuple[int, ...]]:
 
 
 def test_sums_over_groups_add_up_vectors() -> None:
-    """The outer axes first: vectors, of (8, 4); then what is left of each."""
+    """Sums over the outer axes come first, as vectors of shape (8, 4); then those over the last."""
     x = normal(50, 8, 4)
     assert sums(lambda x: np.sum(x, axis=(0, 2)), x) == [(1, 8, 4), (8,)]
     assert sums(lambda x: np.max(x, axis=(0, -1), keepdims=True), x) == [(1, 8, 4), (1, 8, 1)]
