@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import block
-from minigrad import compile
+from minigrad import compile, fori_loop
 
 SIDE = 1024  # of the matrices that are multiplied
-SIZES = [2**k for k in (20, 22, 24, 26, 28)]  # bytes, read and written, of copies
+SIZES = [2**k for k in range(12, 29, 2)]  # bytes, read and written, of passes over an array
+AT_ONCE = 2**22  # bytes, read and written, that a measured call moves at least
 SECONDS = 0.2  # for each measurement
 
 
@@ -28,7 +29,7 @@ class Work:
 @dataclass(frozen=True)
 class Limits:
     """`multiply_adds` a second, by dtype: the most of NumPy's matrix product and of minigrad's.
-    `bandwidth`: bytes a second, by the bytes of a copy: the fewer, the nearer is their cache."""
+    `bandwidth`: bytes a second, by the bytes of a pass: the fewer, the nearer is their cache."""
 
     multiply_adds: dict[str, float]
     bandwidth: dict[int, float]
@@ -46,7 +47,7 @@ class Limits:
         )
 
     def rate(self, size: int) -> float:
-        """Of a copy as large, or larger."""
+        """Of a pass over as many bytes, or more."""
         return self.bandwidth[
             min((x for x in self.bandwidth if x >= size), default=max(self.bandwidth))
         ]
@@ -60,9 +61,15 @@ def measure() -> Limits:
         fastest = min(best(each, a, a) for each in (np.matmul, compile(lambda x, y: x @ y)))
         products[dtype] = SIDE**3 / fastest
     for size in SIZES:
-        x = np.ones(size // 8, np.float32)
-        bandwidth[size] = size / best(compile(lambda x: x + 1), x)
+        x, rounds = np.ones(size // 8, np.float32), max(1, AT_ONCE // size)
+        bandwidth[size] = size * rounds / best(passes(rounds), x)
     return Limits(products, bandwidth)
+
+
+def passes(rounds: int) -> Callable[[np.ndarray], Any]:
+    """A compiled function that reads and writes its argument so often. The passes are rounds of a
+    loop, as a call from Python would take longer than a pass over few bytes."""
+    return compile(lambda x: fori_loop(0, rounds, lambda _, x: x * np.float32(0.5) + 1, x))
 
 
 def best(function: Callable[..., Any], *arguments: np.ndarray) -> float:
