@@ -130,6 +130,7 @@ SUM_OF_LANES(double)
 def head(vector: int) -> str:
     sums = sum_of_lanes("float", 4, vector) + sum_of_lanes("double", 8, vector)
     types = VECTORS.format(vector=vector, floats=vector // 4, doubles=vector // 8, sums=sums)
+    types += sums_of_lanes("float", vector // 4) + sums_of_lanes("double", vector // 8)
     return (HERE / "runtime" / "vector_math.h").read_text() + types + HEAD
 
 
@@ -145,6 +146,41 @@ def sum_of_lanes(kind: str, bytes_of_one: int, vector: int) -> str:
     body = "".join(lines)
     head = f"INLINE {kind} sum_of_{kind}(vec_{kind} x)"
     return f"{types}{head} {{\n{body}  return {x}[0] + {x}[1];\n}}\n"
+
+
+def sums_of_lanes(kind: str, n: int) -> str:
+    """A function that adds up the lanes of each of n vectors, as `sum_of_lanes` does; of n lanes.
+
+    Halves of two vectors are added in one, then quarters of two of these, and so on.
+    """
+    names, lines, m = [f"x{k}" for k in range(n)], [], n
+    while m > 1:
+        m //= 2  # lanes that are left of each vector
+        low = [k for k in range(2 * n) if not k & m]
+        parts = (", ".join(str(k + more) for k in low) for more in (0, m))
+        low_text, high_text = parts
+        pairs = [*zip(names[::2], names[1::2], strict=True)]
+        names = [f"y{m}_{k}" for k in range(len(pairs))]
+        for name, (a, b) in zip(names, pairs, strict=True):
+            halves = (f"__builtin_shufflevector({a}, {b}, {x})" for x in (low_text, high_text))
+            lines.append(f"  const vec_{kind} {name} = {' + '.join(halves)};\n")
+    parameters = ", ".join(f"vec_{kind} x{k}" for k in range(n))
+    one_by_one = ", ".join(f"sum_of_{kind}(x{k})" for k in range(n))
+    return SUMS_OF_LANES.format(
+        kind=kind, n=n, parameters=parameters, sums="".join(lines), last=names[0], each=one_by_one
+    )
+
+
+SUMS_OF_LANES = """\
+INLINE void sums_of_{kind}(vec_{kind} *to, {parameters}) {{
+#ifdef SHUFFLES
+{sums}  *to = {last};
+#else
+  const {kind} sums[{n}] = {{{each}}};
+  *to = *(const vec_{kind} *)sums;
+#endif
+}}
+"""
 
 
 def function_of(name: str, text: str, without_warnings: bool = False) -> str:
@@ -327,7 +363,11 @@ class Printer:
         if isinstance(node, ir.Variable):
             return [self.variable(node)]
         if isinstance(node, ir.Store):
-            return [f"{self.text(node.target)} = {self.text(node.value)};"]
+            target, value = self.text(node.target), self.text(node.value)
+            if isinstance(node.value, ir.Apply) and node.value.function.startswith("sums_of"):
+                # C compilers warn if a function returns a vector that the machine may not have.
+                return [value.replace("(", f"(&{target}, ", 1) + ";"]
+            return [f"{target} = {value};"]
         if isinstance(node, ir.Accumulate):
             if isinstance(node.target, str) and node.target in self.vectors:
                 return [self.vector_sum(node)]

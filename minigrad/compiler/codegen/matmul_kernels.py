@@ -15,7 +15,7 @@ from functools import reduce
 
 import numpy as np
 
-from minigrad.compiler.codegen.c import KernelSource, print_kernel
+from minigrad.compiler.codegen.c import C_TYPES, KernelSource, print_kernel
 from minigrad.compiler.graph.affine import (
     ZERO,
     Expr,
@@ -233,7 +233,7 @@ class Tiles:
             ir.Variable(f"s{r}_{v}", self.value.dtype, lanes=self.lanes) for r, v in registers
         ]
         statements += self.depth.inner(self.step(rows))
-        statements += [self.stored(r, v) for r, v in registers]
+        statements += self.all_stored(registers)
         if self.uses_partial_sums:
             entry = Var("entry", rows * self.width)
             part, total = ir.Access("part", Expr({entry: 1})), offset_by(self.z, Expr({entry: 1}))
@@ -269,6 +269,10 @@ class Tiles:
         name += f"{r}_" * (row in own) + str(v) * (column in own)
         access = replace(x, place=x.place.replaced(at), lanes=lanes)
         return ir.Let(name, self.value.dtype, access, lanes=lanes)
+
+    def all_stored(self, registers: Sequence[tuple[int, int]]) -> list[ir.Statement]:
+        """Where the registers of a tile are stored."""
+        return [self.stored(r, v) for r, v in registers]
 
     def stored(self, r: int, v: int) -> ir.Statement:
         """A register stored to the tile, or directly to the result."""
@@ -327,6 +331,17 @@ class Dots(Tiles):
             products = [ir.Apply("*", (f"y{c}", f"x{r}")) for c in columns]
             found += [ir.Accumulate(f"s{r}_{c}", "+", products[c]) for c in columns]
         return found
+
+    def all_stored(self, registers: Sequence[tuple[int, int]]) -> list[ir.Statement]:
+        """The sums of the lanes of all registers: of as many as there are lanes, by vectors."""
+        n, kind, found = self.lanes, C_TYPES[self.value.dtype], list[ir.Statement]()
+        sums = f"sums_of_{kind}({', '.join(f'{{{k}}}' for k in range(n))})"
+        whole = len(registers) // n * n
+        for k in range(0, whole, n):
+            names = tuple(f"s{r}_{v}" for r, v in registers[k : k + n])
+            target = ir.Access(self.part_name, number(k), lanes=n)
+            found.append(ir.Store(target, ir.Apply(sums, names)))
+        return found + [self.stored(r, v) for r, v in registers[whole:]]
 
     def stored(self, r: int, v: int) -> ir.Statement:
         """The sum of the lanes of a register, stored to the tile."""
@@ -402,8 +417,9 @@ class Epilogue:
             if isinstance(part, ir.Access) and part.place and isinstance(part.array, Value)
             if {*self.new} <= part.place.variables() and {*part.place.terms} <= loops
         }
-        ends = [(x, place + end) for x, place in found.items() for end in (0, tiles.width - 1)]
-        each = [ir.Prefetch(ir.Access(x, place)) for x, place in ends]
+        ends = (0,) if it.along_depth else (0, tiles.width - 1)
+        places = [(x, place + end) for x, place in found.items() for end in ends]
+        each = [ir.Prefetch(ir.Access(x, place)) for x, place in places]
         return [ir.For(self.r, each, high="rows")] if each else []
 
     def statements(self) -> list[ir.Statement]:
