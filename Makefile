@@ -7,7 +7,7 @@ INSTALL := pip install --quiet --no-compile
 # So it is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-eager bench-loops bench-transforms bench-playground functions check format clean
+.PHONY: demo test test-slow test-oracles test-browser test-compiler test-array-api gallery bench bench-calls bench-compile bench-dense bench-eager bench-loops bench-transforms bench-playground functions check format clean
 
 demo: $(VENV)/for-plots
 	$(BIN)/minigrad train digits
@@ -67,6 +67,10 @@ bench-loops: .venv-bench-compile/installed
 # Jacobians, forward mode, many networks at once: make bench-transforms BENCH="--rows jvp"
 bench-transforms: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.transforms $(BENCH)
+
+# Small dense work beside C written by hand, large products beside BLAS: BENCH="--rows moons"
+bench-dense: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.dense $(BENCH)
 
 # The playground's page while it trains: make bench-playground BENCH="--peer ../playground/dist"
 bench-playground: .venv-browser/installed
