@@ -23,6 +23,7 @@ from minigrad.compiler.graph.affine import (
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.reductions import combined, is_not_zero
 from minigrad.compiler.loops import ir
+from minigrad.compiler.loops.distribution import distributed
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import (
     FLAG,
@@ -140,8 +141,24 @@ class RowKernel:
             grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
             before, body = around(v, body, new)
             over = ir.For(v, body, grain=0 if k or self.alone else grain)
-            body = [*before, blocks(over, size, self.resets, self.flushes) if k == at else over]
+            if k == at:
+                over = blocks(over, size, self.resets, self.flushes, self.distribute(over, size))
+            elif k == len(outer) - 1:
+                rows = min(v.extent, costs.ROWS_PER_BLOCK)
+                bodies = self.distribute(over, rows)
+                over = blocks(over, rows, bodies=bodies) if bodies else over
+            body = [*before, over]
         return [*self.before, *vectorised(body, block), *self.after]
+
+    def distribute(self, over: ir.For, size: int) -> list[list[ir.Statement]]:
+        """The bodies of several loops over a block of rows, in place of one; none if one is as
+        good."""
+        innermost = over.variable.extent >= costs.MIN_TILE_COLUMNS and not self.is_flat
+        found = innermost and distributed(over.body, over.variable, size, self.before)
+        if not found:
+            return []
+        bodies, self.before = found
+        return bodies
 
     @property
     def is_flat(self) -> bool:

@@ -84,12 +84,18 @@ def merged(
 
 
 def blocks(
-    loop: ir.For, size: int, before: Sequence[ir.Statement] = (), after: Sequence[ir.Statement] = ()
+    loop: ir.For,
+    size: int,
+    before: Sequence[ir.Statement] = (),
+    after: Sequence[ir.Statement] = (),
+    bodies: Sequence[Sequence[ir.Statement]] = (),
 ) -> ir.For:
-    """A loop over blocks of `size` iterations, with a loop in each, between these statements."""
+    """A loop over blocks of `size` iterations, with a loop in each, between these statements; or
+    with several loops, of these bodies."""
     block = ir.block_of(loop.variable)
     inner = replace(loop, low=block.name, high=ir.end_of(block), grain=0)
-    return ir.For(block, [*before, inner, *after], loop.low, loop.high, size, loop.grain)
+    inners = [replace(inner, body=body) for body in bodies or [loop.body]]
+    return ir.For(block, [*before, *inners, *after], loop.low, loop.high, size, loop.grain)
 
 
 def blocking_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:

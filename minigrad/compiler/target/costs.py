@@ -58,6 +58,9 @@ MIN_TILE_COLUMNS = 8  # of a tile, which are a vector
 TILE_COLUMNS = 64  # at most: tiles have as many rows as a line of the cache has entries
 MIN_PEELED_EXTENT = 32  # of a loop whose iterations at the border of arrays are peeled off
 BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
+ROWS_PER_BLOCK = 32  # whose sums are kept, for what is computed once a row to be in vectors
+MAX_BLOCK_ROW = 512  # entries of a row of such a block, which stays in cache
+MIN_DISTRIBUTED_WORK = 2  # divisions that what is once a row takes as long as: a square root too
 MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks are small
 CELL_COPIES = 8  # of the few that a scatter-add adds to: sums do not wait for each other
 
