@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.autograd import switched
 from minigrad.dispatch import is_traced
 from minigrad.graph import Node, births, toposort
-from minigrad.inside import differentiating, traced_form, variables
+from minigrad.inside import traced_form, variables
 from minigrad.random import draw
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import (
@@ -223,7 +223,7 @@ class BatchedLoops:
 
         def again(function: Callable[[], list[Any]], inputs: Sequence[Any]) -> Rerun:
             recorded = any(map(needs_grad, inputs))
-            with differentiating(captured), self.below.undone():
+            with self.below.undone():
                 return Rerun(lambda: settled(function()), (), captured, recorded)
 
         def pull_back(sent: Sent, inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:

@@ -117,6 +117,8 @@ class Foreign:
             try:
                 return self.each(level, args) if self.opaque else self.run(args)
             except Exception:  # it may read numbers; an error of its own is raised below again
+                if any(map(needs_grad, flat(args))):
+                    raise  # entry by entry, it has no derivative
                 return self.each(level, args)
         if not any(is_traced(value_of(x)) for x in flat(args)):
             return self.run(args)

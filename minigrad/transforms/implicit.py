@@ -26,7 +26,7 @@ from minigrad.errors import (
     UnsupportedError,
 )
 from minigrad.graph import INEXACT, Node, births
-from minigrad.inside import differentiating, traced_form
+from minigrad.inside import traced_form
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import is_batched, levels, needs_grad
 from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded
@@ -288,12 +288,7 @@ def rerun(f: Function, inputs: Sequence[Any], nodes: Sequence[Node], again: bool
     """A run of f on new variables, to go back through: to these, and to nodes from outside that it
     uses."""
     start = next(births)
-
-    def differentiated(*variables: Any) -> Any:
-        with differentiating([*(x.node for x in variables), *nodes]):
-            return f(*variables)
-
-    run = Rerun(differentiated, inputs, nodes, again)
+    run = Rerun(f, inputs, nodes, again)
     with requiring_grad(nodes):
         used = from_outside([y.node for y in run.outputs if needs_grad(y)], start, run.nodes)
     if not {*used} <= {*nodes}:
@@ -650,10 +645,14 @@ def linear(
 
     def back(f: Function, x: Any, g: Any, args: Any) -> Any:
         def transpose(f: Function) -> Function:  # which is the same at all x
-            return lambda w: vjp(f, np.zeros(unknowns.size))[1](w)[0]
+            def of_vector(w: Any, *args: Any) -> Any:
+                return vjp(of_vectors(f, args), np.zeros(unknowns.size))[1](w)[0]
 
-        own = near and transpose(of_vectors(near, args[1 + n :]))
-        return linear(name, method, transpose(f), g, None, (), own, **settings)
+            return of_vector
+
+        more = map_tree(value_of, args[1 + n :])
+        own = near and (lambda w: transpose(near)(w, *more))
+        return linear(name, method, transpose(a), g, None, args[1 : 1 + n], own, **settings)
 
     return solution(name, rest, solve, start, (b, *args), given, back)
 

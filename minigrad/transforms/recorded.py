@@ -19,7 +19,7 @@ from minigrad.autograd import (
 )
 from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.graph import INEXACT, Node, toposort
-from minigrad.inside import differentiating
+from minigrad.inside import differentiating, variables
 from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
@@ -136,7 +136,8 @@ class Recorded:
             found = toposort(roots, follow=lambda node: node.requires_grad and node not in own)
         else:
             found = toposort(roots)
-        others.update([node for node in found if node.op is None and node not in own])
+        # A variable may be of a run that is over, and differentiated by again: see `Rerun`.
+        others.update([x for x in found if (x.op is None or x in variables) and x not in own])
         if not others:
             self.path = found if all(map(goes_on, found)) else self.path
         elif recording.get():

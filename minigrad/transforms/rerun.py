@@ -8,6 +8,7 @@ from typing import Any
 
 from minigrad.autograd import array_of, leading_to, recording, reverse, switched
 from minigrad.graph import Node, toposort
+from minigrad.inside import differentiating
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import needs_grad
 from minigrad.transforms.forward import push_along
@@ -33,7 +34,8 @@ class Rerun:
         with switched(recording, True), requiring_grad(captured):
             variables = [variable(x, lambda: "an input") for x in inputs]
             self.nodes = [x.node for x in variables]
-            self.outputs = function(*variables)
+            with differentiating(self.nodes):
+                self.outputs = function(*variables)
 
     @property
     def values(self) -> list[Any]:
@@ -104,13 +106,14 @@ def from_outside(results: Iterable[Node], start: int, own: Collection[Node]) -> 
 
 @contextmanager
 def requiring_grad(nodes: Sequence[Node]) -> Iterator[None]:
-    """Inside, these nodes require a gradient: of a transform's variables none is required any more
-    once its function has returned."""
+    """Inside, functions are differentiated by these nodes, which require a gradient: of a
+    transform's variables none is required any more once its function has returned."""
     before = [node.requires_grad for node in nodes]
     try:
         for node in nodes:
             node.requires_grad = True
-        yield
+        with differentiating(nodes):
+            yield
     finally:
         for node, required in zip(nodes, before, strict=True):
             node.requires_grad = required

@@ -11,7 +11,6 @@ from typing import Any
 
 from minigrad.errors import GradientError
 from minigrad.graph import Node
-from minigrad.inside import differentiating
 from minigrad.transforms.forward import zeros_like
 from minigrad.transforms.loops import Repeated, in_use
 from minigrad.transforms.rerun import Rerun
@@ -99,8 +98,7 @@ def round_again(
     def again(*variables: Any) -> Sequence[Any]:
         values = dict(zip(watched, variables[len(outside) :], strict=True))
         own = [values.get(k, x) for k, x in enumerate(leaves)]
-        with differentiating([*(x.node for x in variables), *captured]):
-            return function(variables[: len(outside)], own)
+        return function(variables[: len(outside)], own)
 
     return Rerun(again, [*outside, *(leaves[k] for k in watched)], captured, recorded)
 

@@ -18,8 +18,10 @@ from minigrad import (
     gmres,
     grad,
     hessian,
+    jacfwd,
     jacobian,
     jvp,
+    linearize,
     minimize,
     nn,
     odeint,
@@ -35,6 +37,7 @@ from minigrad.errors import (
     ShapeError,
     UnsupportedError,
 )
+from tests.marks import rows
 
 A, B = np.array([[2.0, 0.3], [0.1, 1.0]]), np.array([1.0, 2.0])
 
@@ -205,6 +208,69 @@ def test_derivatives_of_batches_that_are_read_from_outside(name: str) -> None:
     np.testing.assert_allclose(vmap(vmap(grad(grad(f))))(B[None])[0], seconds, 1e-6)
     np.testing.assert_allclose(jvp(vmap(grad(f)), (B,), (B,))[1], seconds * B, 1e-6)
     np.testing.assert_allclose(minigrad.compile(vmap(grad(f)))(B), vmap(grad(f))(B), 1e-9)
+
+
+def bent(p: Any) -> Any:
+    return A @ A.T + np.outer(p, p)
+
+
+SOLVED: dict[str, Any] = {  # bent(p) @ x = p * B
+    "cg": lambda p: cg(lambda x: bent(p) @ x, p * B)[0],
+    "cg, args": lambda p: cg(lambda x, p: bent(p) @ x, p * B, args=(p,))[0],
+    "cg, M": lambda p: cg(lambda x, p: bent(p) @ x, p * B, args=(p,), M=lambda x: x / p)[0],
+    "gmres": lambda p: gmres(lambda x: bent(p) @ x, p * B)[0],
+    "gmres, args": lambda p: gmres(lambda x, p: bent(p) @ x, p * B, args=(p,))[0],
+    "minimize": lambda p: minimize(
+        lambda x: x @ (bent(p) @ x) / 2 - np.sum(x * p * B), np.zeros(2)
+    ),
+    "root, args": lambda p: root(lambda x, p: bent(p) @ x - p * B, np.zeros(2), args=(p,)),
+}
+POINTS, ALONG = np.array([[0.5, 1.0], [1.5, 0.7]]), np.array([[1.0, 2.0], [0.5, -1.0]])
+COMPOSED: dict[str, Callable[[Any], Callable[[Any], Any]]] = {  # of a batch of points
+    "linearize": lambda f: lambda p: linearize(f, p[0])[1](B),
+    "jvp of jvp": lambda f: lambda p: jvp(lambda p: jvp(f, (p,), (B,))[1], (p[0],), (B,))[1],
+    "jvp of grad": lambda f: lambda p: jvp(grad(first(f)), (p[0],), (B,))[1],
+    "grad of jvp": lambda f: lambda p: grad(lambda p: jvp(f, (p,), (B,))[1][0])(p[0]),
+    "jacfwd of grad": lambda f: lambda p: jacfwd(grad(first(f)))(p[0]),
+    "jacfwd of jacfwd": lambda f: lambda p: jacfwd(jacfwd(f))(p[0]),
+    "vmap of hessian": lambda f: vmap(hessian(first(f))),
+    "vmap of jvp": lambda f: lambda p: vmap(lambda p, v: jvp(f, (p,), (v,))[1])(p, ALONG),
+    "hessian of vmap": lambda f: hessian(lambda p: np.sum(vmap(f)(p) ** 2)),
+    "jvp of grad of vmap": lambda f: (
+        lambda p: jvp(grad(lambda p: np.sum(vmap(f)(p) ** 2)), (p,), (ALONG,))[1]
+    ),
+    "hessian of a vmap around it": lambda f: (
+        lambda p: hessian(lambda q: np.sum(vmap(lambda p: f(p * q))(p) ** 2))(B)
+    ),
+}
+
+
+def first(f: Any) -> Any:
+    return lambda p: f(p)[0]
+
+
+by_product = rows({name: name for name in SOLVED}, slow=lambda name: not name.startswith("cg"))
+
+
+@pytest.mark.parametrize("composed", COMPOSED)
+@pytest.mark.parametrize("name", by_product)
+def test_second_derivatives_in_every_order_of_the_transforms(name: str, composed: str) -> None:
+    expected = COMPOSED[composed](lambda p: np.linalg.solve(bent(p), p * B))(POINTS)
+    found = COMPOSED[composed](SOLVED[name])(POINTS)
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+is_new = ["jvp of grad", "vmap of hessian"].__contains__
+
+
+@pytest.mark.parametrize("composed", rows({x: x for x in COMPOSED}, slow=lambda x: not is_new(x)))
+@pytest.mark.parametrize("name", by_product)
+def test_second_derivatives_in_every_order_compiled(
+    name: str, composed: str, on_numpy: None
+) -> None:
+    expected = COMPOSED[composed](lambda p: np.linalg.solve(bent(p), p * B))(POINTS)
+    found = minigrad.compile(COMPOSED[composed](SOLVED[name]))(POINTS)
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
 
 
 def test_what_is_the_same_for_all_entries_is_differentiated_by() -> None:
