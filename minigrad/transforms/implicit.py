@@ -310,7 +310,7 @@ def solution(
 ) -> Any:
     """The x with f(x, *args) = 0 that `solve` finds from x0, with derivatives by args, and by all
     else that f uses. The solver is given f, or another function. `back(F, x, g, args)` is the w
-    with (dF/dx)^T w = g, of vectors."""
+    with (dF/dx)^T w = g, of a vector x and F(x, *args)."""
     unknowns = Unknowns(name, x0)
 
     def equations(x: Any, *args: Any) -> Any:
@@ -339,12 +339,15 @@ def solution(
         x, (_, args, _) = needed
         v, g = unknowns.vector(x, "x"), unknowns.vector(conjugate(g), "g")
 
+        def of_vector(v: Any, *args: Any) -> Any:
+            return equations(unknowns.nest(v), *args)
+
         def of_wanted(v: Any, *own: Any) -> list[Any]:
-            return [equations(unknowns.nest(v), *filled(args, wanted, iter(own)))]
+            return [of_vector(v, *filled(args, wanted, iter(own)))]
 
         again = any_tensor([v, g, *flat(args)])
         with requiring_grad(nodes), switched(recording, again):
-            w = (back or transposed)(lambda v: equations(unknowns.nest(v), *args), v, g, args)
+            w = (back or transposed)(of_vector, v, g, args)
             run = rerun(of_wanted, [v, *chosen(args, wanted)], nodes, again)
             _, *found = run.pull_back({0: -w})
         by = iter(found)
@@ -371,13 +374,16 @@ def by_numbers(name: str, f: Function, bwd: Function, args: Sequence[Any], examp
     return call(*args)
 
 
-def transposed(f: Function, x: Any, g: Any, args: Any = ()) -> Any:
-    """The w with (df/dx)^T w = g, for vectors."""
+def transposed(f: Function, x: Any, g: Any, args: tuple[Any, ...]) -> Any:
+    """The w with (df/dx)^T w = g, of a vector x and f(x, *args)."""
+
+    def product(w: Any, x: Any, *args: Any) -> Any:
+        return vjp(lambda x: f(x, *args), x)[1](w)[0]
+
     if len(g) > FEW:
-        return linear(
-            "the derivative of a solution", "gmres", lambda w: vjp(f, x)[1](w)[0], g, rtol=1e-10
-        )
-    by_x = jacobian(f)(x)
+        name = "the derivative of a solution"
+        return linear(name, "gmres", product, g, args=(x, *args), rtol=1e-10)
+    by_x = jacobian(f)(x, *args)
     try:
         return np.linalg.solve(np.swapaxes(by_x, 0, 1), g)
     except np.linalg.LinAlgError as error:

@@ -37,6 +37,7 @@ from minigrad.errors import (
     ShapeError,
     UnsupportedError,
 )
+from minigrad.transforms import implicit
 from tests.marks import rows
 
 A, B = np.array([[2.0, 0.3], [0.1, 1.0]]), np.array([1.0, 2.0])
@@ -258,6 +259,16 @@ def test_second_derivatives_in_every_order_of_the_transforms(name: str, composed
     expected = COMPOSED[composed](lambda p: np.linalg.solve(bent(p), p * B))(POINTS)
     found = COMPOSED[composed](SOLVED[name])(POINTS)
     np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("composed", ["jvp of grad", "vmap of hessian"])
+def test_second_derivatives_of_many_unknowns(
+    composed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(implicit, "FEW", 1)
+    expected = COMPOSED[composed](lambda p: np.linalg.solve(bent(p), p * B))(POINTS)
+    found = COMPOSED[composed](SOLVED["root, args"])(POINTS)
+    np.testing.assert_allclose(found, expected, 1e-4, 1e-5)
 
 
 is_new = ["jvp of grad", "vmap of hessian"].__contains__
