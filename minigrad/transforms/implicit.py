@@ -374,15 +374,16 @@ def by_numbers(name: str, f: Function, bwd: Function, args: Sequence[Any], examp
     return call(*args)
 
 
+def by_transpose(f: Function) -> Function:
+    """(df/dx)^T w as a function of w, x and the args of f, for vectors."""
+    return lambda w, x, *args: vjp(lambda x: f(x, *args), x)[1](w)[0]
+
+
 def transposed(f: Function, x: Any, g: Any, args: tuple[Any, ...]) -> Any:
     """The w with (df/dx)^T w = g, of a vector x and f(x, *args)."""
-
-    def product(w: Any, x: Any, *args: Any) -> Any:
-        return vjp(lambda x: f(x, *args), x)[1](w)[0]
-
     if len(g) > FEW:
         name = "the derivative of a solution"
-        return linear(name, "gmres", product, g, args=(x, *args), rtol=1e-10)
+        return linear(name, "gmres", by_transpose(f), g, args=(x, *args), rtol=1e-10)
     by_x = jacobian(f)(x, *args)
     try:
         return np.linalg.solve(np.swapaxes(by_x, 0, 1), g)
@@ -650,15 +651,10 @@ def linear(
         return unknowns.nest(found)
 
     def back(f: Function, x: Any, g: Any, args: Any) -> Any:
-        def transpose(f: Function) -> Function:  # which is the same at all x
-            def of_vector(w: Any, *args: Any) -> Any:
-                return vjp(of_vectors(f, args), np.zeros(unknowns.size))[1](w)[0]
-
-            return of_vector
-
+        x = np.zeros(unknowns.size)  # the derivative by which is the same everywhere
         more = map_tree(value_of, args[1 + n :])
-        own = near and (lambda w: transpose(near)(w, *more))
-        return linear(name, method, transpose(a), g, None, args[1 : 1 + n], own, **settings)
+        own = near and (lambda w: by_transpose(of_vectors(near, more))(w, x))
+        return linear(name, method, by_transpose(f), g, None, (x, *args), own, **settings)
 
     return solution(name, rest, solve, start, (b, *args), given, back)
 
