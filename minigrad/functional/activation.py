@@ -104,7 +104,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     """
     x = as_real(x)
     if approximate == "tanh":
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * (x * np.square(x)))))
     if approximate != "none":
         raise ArgumentError(f'gelu: approximate is "none" or "tanh", not {approximate!r}')
     return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))

@@ -872,7 +872,7 @@ def places(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> list[tuple
     return [((i, j), (..., seen(0, i), seen(1, j))) for i, j in np.ndindex(kernel)]
 
 
-def window_view(x: Any, kernel: Pair, stride: Pair, dilation: Pair) -> Any:
+def window_view(x: Any, kernel: Pair, stride: Pair, dilation: Pair, writeable: bool = False) -> Any:
     """(..., H, W) -> (kh, kw, ..., OH, OW): entry (i, j) of the kernel at every place it fits."""
     outs = map(out_size, x.shape[-2:], kernel, stride, dilation)
     *lead, down, across = x.strides
@@ -880,7 +880,7 @@ def window_view(x: Any, kernel: Pair, stride: Pair, dilation: Pair) -> Any:
         x,
         (*kernel, *x.shape[:-2], *outs),
         (down * dilation[0], across * dilation[1], *lead, down * stride[0], across * stride[1]),
-        writeable=False,
+        writeable=writeable,
     )
 
 
