@@ -125,6 +125,8 @@ def algebra(value: ir.Value) -> ir.Value:
             if k == 1 and is_power_of_two(number) and np.isfinite(inverse):
                 return apply("mul", inputs[0], ir.constant(inverse))  # exact, of a power of 2
         return without_division(value)
+    if name == "exp" and type(inputs[0]) is ir.Value:
+        return of_log_softmax(value, inputs[0])
     if name == "pow" and type(inputs[1]) in (int, float) and type(inputs[0]) is ir.Value:
         return power(value, inputs[0], inputs[1])
     return value
@@ -156,6 +158,17 @@ def reciprocal_in(x: Any, y: ir.Value, depth: int = 3) -> ir.Value | None:
         return x
     parts = x.inputs if depth and name in ("mul", "neg") else ()
     return next(filter(None, (reciprocal_in(part, y, depth - 1) for part in parts)), None)
+
+
+def of_log_softmax(value: ir.Value, y: ir.Value) -> ir.Value:
+    """The exponential of a log_softmax, by the exponentials of which that has the sum."""
+    if ir.name_of(y) != "sub" or ir.name_of(y.inputs[1]) != "log":
+        return value
+    x, total = y.inputs[0], y.inputs[1].inputs[0]
+    parts = [total, *total.values()]
+    terms = [t for part in parts if ir.name_of(part) == "sum" for t in part.values()]
+    once = ir.name_of(total) == "maximum" and [ir.name_of(t) for t in terms] == ["exp"]
+    return apply("div", terms[0], total) if once and terms[0].inputs[0] is x else value
 
 
 def is_one(x: Any) -> bool:

@@ -23,6 +23,7 @@ from minigrad.compiler.loops.verify import accesses
 from minigrad.compiler.target import costs
 
 Statements = Sequence[ir.Statement]
+DIVISIONS_PER_CALL = 4
 EXPENSIVE_CALLS = re.compile(rf"\b({'|'.join(EXPENSIVE_OPS)})\(")
 
 
@@ -100,8 +101,7 @@ def work_of(statements: Iterable[ir.Statement]) -> int:
     work = 0
     for s in statements:
         functions = str(ir.functions_in(s.value)) if isinstance(s, ir.Let) else ""
-        calls = EXPENSIVE_CALLS.findall(functions)
-        work += functions.count("/") + sum(1 if x == "sqrt" else 4 for x in calls)
+        work += functions.count("/") + DIVISIONS_PER_CALL * len(EXPENSIVE_CALLS.findall(functions))
     return work
 
 

@@ -60,7 +60,7 @@ MIN_PEELED_EXTENT = 32  # of a loop whose iterations at the border of arrays are
 BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
 ROWS_PER_BLOCK = 32  # whose sums are kept, for what is computed once a row to be in vectors
 MAX_BLOCK_ROW = 512  # entries of a row of such a block, which stays in cache
-MIN_DISTRIBUTED_WORK = 2  # divisions that what is once a row takes as long as: a square root too
+MIN_DISTRIBUTED_WORK = 2  # divisions of a row, or what takes as long, for which that pays
 MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks are small
 CELL_COPIES = 8  # of the few that a scatter-add adds to: sums do not wait for each other
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad
+import minigrad.functional as F
 from minigrad.compiler.graph.ir import (
     constant,
     rewritten,
@@ -179,6 +181,22 @@ def test_logsumexp_of_infinities() -> None:
     array[0], array[1, 3], array[2, :9] = -np.inf, np.inf, 1e30
     assert "logsumexp" not in ops_of(*new.outputs)
     np.testing.assert_array_equal(run(new, [array])[0], run(graph, [array])[0])
+
+
+@pytest.mark.parametrize("function", [F.logsumexp, F.log_softmax, F.softmax])
+def test_rows_are_exponentiated_once_with_the_derivative(function: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((12, 7))
+    x[0], x[1, 3], x[2, 3:5], x[3, 1], x[4, 0] = -np.inf, np.inf, np.inf, np.nan, -np.inf
+
+    def derivative(x: Any) -> Any:
+        return minigrad.grad(lambda x: np.sum(function(x, axis=1) ** 2))(x)
+
+    simple = simplify(trace_of(derivative, x).graph)
+    counts = ops_of(*simple.outputs)
+    assert counts["exp"] == 1
+    assert counts["max"] == 1
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(run(simple, [x])[0], derivative(x), rtol=1e-12, atol=1e-14)
 
 
 def test_products_of_every_kind() -> None:

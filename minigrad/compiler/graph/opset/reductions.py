@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.compiler.graph.affine import Index, number, ravel_index
-from minigrad.compiler.graph.ir import Shape, Value
+from minigrad.compiler.graph.ir import Shape, Value, name_of
 from minigrad.compiler.graph.opset.base import (
     DTYPES,
     FAMILIES,
@@ -254,41 +254,61 @@ class Mean(AlongAxis):
         return apply("div", apply("sum", x, **value.attributes), x.size // value.size)
 
 
+# One largest entry, one exponential and one sum for all that exponentiate the same rows: so for a
+# logsumexp or a log_softmax and its derivative.
+
+
+def stable_exp(x: Value, axis: Any) -> tuple[Value, Value, Value, Value]:
+    """The largest x, x less that (but for rows of -inf), exp of this, and the sum of it."""
+    largest = apply("max", x, axis=axis, keepdims=True)
+    x = apply("sub", x, apply("where", apply("equal", largest, -np.inf), 0, largest))
+    terms = apply("exp", x)
+    return largest, x, terms, apply("sum", terms, axis=axis, keepdims=True)
+
+
 @entry("logsumexp")
 class LogSumExp(AlongAxis):
     def decompose(self, value: Value) -> Value:
-        """log(sum(exp(x - m))) + m, where m is the largest x, or 0 if that is not finite."""
+        """log(sum(exp(x - m))) + m, where m is the largest x; and inf, if that is it."""
         (x,) = value.inputs
-        axis = value.attributes["axis"]
-        largest = apply("max", x, axis=axis, keepdims=True)
-        largest = apply("where", apply("isfinite", largest), largest, 0)
-        terms = apply("exp", apply("sub", x, largest))
-        total = apply("sum", terms, axis=axis, keepdims=value.attributes["keepdims"])
-        return apply("add", apply("log", total), apply("reshape", largest, shape=value.shape))
-
-
-def stable_exp(value: Value) -> tuple[Value, Value, Value]:
-    """x without its largest, exp of that, and the sum of it, at least 1."""
-    (x,) = value.inputs
-    how = {"axis": value.attributes["axis"], "keepdims": True}
-    largest = apply("max", x, **how)
-    x = apply("sub", x, apply("where", apply("equal", largest, -np.inf), 0, largest))
-    terms = apply("exp", x)
-    return x, terms, apply("maximum", apply("sum", terms, **how), 1)
+        largest, _, _, total = stable_exp(x, value.attributes["axis"])
+        finite = apply("where", apply("equal", largest, -np.inf), 0, largest)
+        found = apply("add", apply("log", total), finite)
+        found = apply("where", apply("equal", largest, np.inf), np.inf, found)
+        return apply("reshape", found, shape=value.shape)
 
 
 @entry("softmax")
 class Softmax(AlongAxis):
     def decompose(self, value: Value) -> Value:
-        _, terms, total = stable_exp(value)
-        return apply("div", terms, total)
+        (x,) = value.inputs
+        axis = value.attributes["axis"]
+        if (found := infinite_rows(x)) is not None:
+            infinite, equal, finite = found
+            parts = apply("astype", equal, dtype=value.dtype)
+            count = apply("sum", parts, axis=axis, keepdims=True)
+            parts = apply("div", parts, apply("maximum", count, 1))
+            return apply("where", infinite, parts, apply("softmax", finite, axis=axis))
+        _, _, terms, total = stable_exp(x, axis)
+        return apply("div", terms, apply("maximum", total, 1))
+
+
+def infinite_rows(x: Value) -> tuple[Value, Value, Value] | None:
+    """In the derivative of a logsumexp: which rows are infinite, which entries then have equal
+    parts of the cotangent, and the other rows."""
+    if name_of(x) != "where" or name_of(x.inputs[0]) != "isinf":
+        return None
+    infinite, parts, finite = x.inputs
+    if name_of(parts) != "where" or parts.inputs[1:] != (0, -np.inf):
+        return None
+    return None if finite.shape != x.shape else (infinite, parts.inputs[0], finite)
 
 
 @entry("log_softmax")
 class LogSoftmax(AlongAxis):
     def decompose(self, value: Value) -> Value:
-        x, _, total = stable_exp(value)
-        return apply("sub", x, apply("log", total))
+        _, x, _, total = stable_exp(value.inputs[0], value.attributes["axis"])
+        return apply("sub", x, apply("log", apply("maximum", total, 1)))
 
 
 def variance(value: Value) -> Value:
