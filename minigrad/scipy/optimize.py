@@ -62,7 +62,7 @@ class Problem:
                 raise GradientError(
                     f"{self.name} has found no solution that could be differentiated: {failure}"
                 )
-            return transposed(f, x, g)
+            return transposed(f, x, g, args)
 
         return solution(self.name, conditions, found, np.zeros(shape), (p,), back=back)
 
