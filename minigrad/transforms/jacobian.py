@@ -17,12 +17,11 @@ from minigrad.dispatch import is_traced
 from minigrad.errors import DtypeError, GradientError, TraceError, UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import Batched, Level
-from minigrad.transforms.batching import rule_of
+from minigrad.transforms.batched import Batched
 from minigrad.transforms.forward import path_of, push
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
 from minigrad.transforms.trees import Function, like
-from minigrad.transforms.vmap import Draws, inside
+from minigrad.transforms.vmap import nested
 
 # Of each output by each input, the derivatives as a matrix of (entries, entries).
 Blocks = list[list[Any]]
@@ -261,10 +260,9 @@ def in_one_pass(function: Function, basis: np.ndarray) -> list[Any]:
     user's reads numbers."""
     if len(basis) == 1:
         return list(function(basis[0]))
-    level = Level(len(basis), rule_of)
-    batch: Any = Batched(basis, level)
     try:
-        with inside(level, Draws(level)):
+        with nested(len(basis)) as level:
+            batch: Any = Batched(basis, level)
             found = function(Tensor.of(Node(batch)))
             return [None if y is None else level.whole(y) for y in found]
     except (UnsupportedError, TraceError):

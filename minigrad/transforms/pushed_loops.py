@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from minigrad.graph import Node
 from minigrad.transforms.forward import zeros_like
 from minigrad.transforms.loops import Repeated, in_use
 from minigrad.transforms.reversed_loops import Round, round_again
@@ -19,7 +18,6 @@ Tangents = dict[int, Any]  # by the places of what they are of; of the others th
 def pushed(
     function: Round,
     outside: Sequence[Any],
-    captured: Sequence[Node],
     state: Sequence[Any],
     rows: Sequence[Any],
     watched: Sequence[int],
@@ -28,21 +26,19 @@ def pushed(
     sent: Tangents,
     rounds: Repeated,
     number: Any,
-    recorded: bool = False,
 ) -> tuple[Tangents, Tangents]:
     """The tangents of what a loop returned, and of the carries with which its rounds began, stacked
     (if it is known how many rounds there may be).
 
     Args:
         function: a round.
-        outside: Tensors of outside that it is given; `captured`: nodes that it uses itself.
+        outside: Tensors of outside that it is given.
         state, rows: the leaves of the first carry, and of the rows.
         watched: the places of leaves of the carry and the rows that may have tangents.
         results: the places, after the carry, of results of a round that may have them.
-        of_outside: the tangents of `outside`, then of `captured`, None where they are zeros.
+        of_outside: the tangents of `outside`, None where they are zeros.
         sent: the tangents of leaves of the carry and the rows.
         number: how many rounds were run, if that was not known before.
-        recorded: whether this pass is differentiated by what is captured.
     """
     c, r = len(state), len(rows)
     carried = [k for k in watched if k < c]
@@ -52,9 +48,8 @@ def pushed(
     def forth(now: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
         leaves = [*now[:c], *row[:r]]
         tangents = dict(zip([*carried, *moved], [*now[c:], *row[r:]], strict=True))
-        run = round_again(function, outside, captured, leaves, watched, recorded)
-        n = len(outside)
-        found = run.push([*of_outside[:n], *map(tangents.get, watched), *of_outside[n:]])
+        run = round_again(function, outside, leaves, watched)
+        found = run.push([*of_outside, *map(tangents.get, watched)])
         new = {
             k: zeros_like(run.outputs[k]) if found[k] is None else found[k]
             for k in (*carried, *results)

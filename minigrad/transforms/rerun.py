@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from minigrad.autograd import array_of, leading_to, recording, reverse, switched
-from minigrad.graph import Node, toposort
+import numpy as np
+
+from minigrad.autograd import View, array_of, leading_to, recording, reverse, switched
+from minigrad.graph import Node, by_birth, toposort
 from minigrad.inside import differentiating
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import needs_grad
@@ -56,42 +58,59 @@ class Rerun:
         """The tangents of the outputs, from those of the inputs, then of the captured nodes; None
         is zeros."""
         again = self.again or (recording.get() and any(map(needs_grad, tangents)))
-        view, seeds = Tensor.of if again else array_of, dict[Node, Any]()
-        ends = [*self.nodes, *self.captured]
+        view, ends = Tensor.of if again else array_of, [*self.nodes, *self.captured]
+        sent = {k: t for k, t in enumerate(tangents) if t is not None}
         with switched(recording, again), requiring_grad(self.captured):
-            for node, t in zip(ends, tangents, strict=True):
-                if t is None:
-                    continue
-                if again or isinstance(t, Tensor):
-                    t = view(t.node if isinstance(t, Tensor) else Node(t))
-                seeds[node] = t if t.dtype == node.value.dtype else t.astype(node.value.dtype)
-            roots = [y.node if needs_grad(y) else None for y in self.outputs]
-            own = {*ends}
-            path = toposort(
-                [root for root in roots if root is not None],
-                lambda node: node.requires_grad and node not in own,
-            )
-            found = push_along(path, seeds, view)
+            found = tangents_of(self.outputs, ends, sent, view)
         self.end()
-        return [None if root is None else found.get(root) for root in roots]
+        return found
 
     def pull_back(self, sent: dict[int, Any]) -> list[Any]:
         """The cotangents of the inputs, then of the captured nodes, from those of the outputs by
         their positions; None is zeros."""
         again = self.again or (recording.get() and any(map(needs_grad, sent.values())))
-        view, seeds = Tensor.of if again else array_of, dict[Node, Any]()
-        ends = [*self.nodes, *self.captured]
+        view, ends = Tensor.of if again else array_of, [*self.nodes, *self.captured]
         with switched(recording, again), requiring_grad(self.captured):
-            for k, g in sent.items():
-                if not needs_grad(y := self.outputs[k]):
-                    continue
-                if again or isinstance(g, Tensor):
-                    g = view(g.node if isinstance(g, Tensor) else Node(g))
-                g = g if g.dtype == y.dtype else g.astype(y.dtype)
-                seeds[y.node] = seeds[y.node] + g if y.node in seeds else g
-            adjoints = reverse(seeds, by=ends, view=view)
+            found = cotangents_of(ends, self.outputs, sent, view)
         self.end()
-        return [adjoints.get(node) for node in ends]
+        return found
+
+
+def tangents_of(
+    outputs: Sequence[Any], by: Sequence[Node], sent: dict[int, Any], view: View
+) -> list[Any]:
+    """The tangents of outputs, from those sent to nodes, by their places; None is zeros."""
+    seeds = {by[k]: seen(t, by[k].value.dtype, view) for k, t in sent.items()}
+    roots, own = [y.node if needs_grad(y) else None for y in outputs], {*by}
+    found = push_along(
+        toposort(
+            [root for root in roots if root is not None],
+            lambda node: node.requires_grad and node not in own,
+        ),
+        seeds,
+        view,
+    )
+    return [None if root is None else found.get(root) for root in roots]
+
+
+def cotangents_of(
+    by: Sequence[Node], outputs: Sequence[Any], sent: dict[int, Any], view: View
+) -> list[Any]:
+    """The cotangents of nodes, from those that are sent to outputs, by their places; None is
+    zeros."""
+    seeds: dict[Node, Any] = {}
+    for k, g in sent.items():
+        if needs_grad(y := outputs[k]):
+            g = seen(g, y.dtype, view)
+            seeds[y.node] = seeds[y.node] + g if y.node in seeds else g
+    return [*map(reverse(seeds, by, view).get, by)]
+
+
+def seen(x: Any, dtype: np.dtype[Any], view: View) -> Any:
+    """A tangent or cotangent as a pass sees it, in the dtype of what it is of."""
+    if view is Tensor.of or isinstance(x, Tensor):
+        x = view(x.node if isinstance(x, Tensor) else Node(x))
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def from_outside(results: Iterable[Node], start: int, own: Collection[Node]) -> list[Node]:
@@ -101,7 +120,7 @@ def from_outside(results: Iterable[Node], start: int, own: Collection[Node]) -> 
     inner = toposort(roots - older, lambda x: x.requires_grad and x.birth > start and x not in own)
     used = {x: None for node in inner for x in node.inputs if type(x) is Node}
     found = [x for x in used if x.birth < start and x.requires_grad and x not in own]
-    return [*dict.fromkeys([*older, *found])]
+    return sorted({*older, *found}, key=by_birth)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minigrad.errors import GradientError
-from minigrad.graph import Node
 from minigrad.transforms.forward import zeros_like
 from minigrad.transforms.loops import Repeated, in_use
 from minigrad.transforms.rerun import Rerun
@@ -23,7 +22,6 @@ Round = Callable[[Sequence[Any], list[Any]], Sequence[Any]]
 def pulled_back(
     function: Round,
     outside: Sequence[Any],
-    captured: Sequence[Node],
     carries: Sequence[Any],
     rows: Sequence[Any],
     watched: Sequence[int],
@@ -31,21 +29,19 @@ def pulled_back(
     sent: dict[int, Any],
     rounds: Repeated,
     number: Any,
-    recorded: bool = False,
 ) -> tuple[list[Any], dict[int, Any]]:
-    """The cotangents of what a loop was given: of `outside` and `captured`; and by their places,
-    of the leaves of the first carry, and of the rows.
+    """The cotangents of what a loop was given: of `outside`; and by their places, of the
+    leaves of the first carry, and of the rows.
 
     Args:
         function: a round.
-        outside: Tensors of outside that it is given; `captured`: nodes that it uses itself.
+        outside: Tensors of outside that it is given.
         carries: of each leaf of the carry, those with which the rounds began, stacked.
         rows: the leaves of the rows.
         watched: the places of leaves of the carry and the rows that a gradient flows to.
         results: how many leaves a round returns.
         sent: the cotangents of leaves of the last carry, of results, and of `carries` after these.
         number: how many rounds were run, if that was not known before.
-        recorded: whether this pass is differentiated by what is captured.
     """
     if rounds.length is None:
         raise GradientError(
@@ -59,22 +55,22 @@ def pulled_back(
     stacked = [k for k in sorted(sent) if k >= c]
     given = [*carries, *rows]
     firsts = [sent[k] if k in sent else zeros_like(carries[k], 1) for k in carried]
-    sums = [zeros_like(x) for x in (*outside, *(x.value for x in captured))]
+    sums = [zeros_like(x) for x in outside]
 
     def back(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
         own, sums = state[: len(carried)], state[len(carried) :]
         leaves, of_rows = row[: len(given)], dict(zip(stacked, row[len(given) :], strict=True))
 
-        run = round_again(function, outside, captured, leaves, watched, recorded)
+        run = round_again(function, outside, leaves, watched)
         cotangents = dict(zip(carried, own, strict=True))
         found = run.pull_back(cotangents | {k: g for k, g in of_rows.items() if k < results})
-        n, m = len(outside), len(outside) + len(watched)
-        by_place = dict(zip(watched, found[n:m], strict=True))
+        n = len(outside)
+        by_place = dict(zip(watched, found[n:], strict=True))
         for k in carried:
             by_place[k] = added(by_place[k], of_rows.get(results + k))
         for k in watched:
             by_place[k] = zeros_like(leaves[k]) if by_place[k] is None else by_place[k]
-        sums = [*map(added, sums, [*found[:n], *found[m:]])]
+        sums = [*map(added, sums, found[:n])]
         of_each_row = [by_place[k] for k in watched if k >= c]
         return [*(by_place[k] for k in carried), *sums], of_each_row
 
@@ -88,10 +84,8 @@ def pulled_back(
 def round_again(
     function: Round,
     outside: Sequence[Any],
-    captured: Sequence[Node],
     leaves: Sequence[Any],
     watched: Sequence[int],
-    recorded: bool,
 ) -> Rerun:
     """A round, run again from `leaves` of the carry and the rows; see `pulled_back`."""
 
@@ -100,7 +94,7 @@ def round_again(
         own = [values.get(k, x) for k, x in enumerate(leaves)]
         return function(variables[: len(outside)], own)
 
-    return Rerun(again, [*outside, *(leaves[k] for k in watched)], captured, recorded)
+    return Rerun(again, [*outside, *(leaves[k] for k in watched)])
 
 
 def added(x: Any, y: Any) -> Any:

@@ -116,7 +116,7 @@ def inside(level: Level, draws: Draws) -> Iterator[None]:
             yield
 
     level.inside, level.outside = partial(inside, level, draws), outside
-    how = below and batched_loops(level, below)
+    how = below and batched_loops(level, below, nested)
     try:
         with (
             replacing(level.apply, engine.get()[1]),
@@ -127,6 +127,14 @@ def inside(level: Level, draws: Draws) -> Iterator[None]:
             yield
     finally:
         level.below, level.outside, draws.below = before
+
+
+@contextmanager
+def nested(size: int) -> Iterator[Level]:
+    """Inside of another vmap of so many entries."""
+    level = Level(size, rule_of)
+    with inside(level, Draws(level)):
+        yield level
 
 
 def refuse_seeds() -> None:

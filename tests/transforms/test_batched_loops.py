@@ -312,3 +312,57 @@ def test_gradients_of_the_rows_of_loops_in_loops(f: Any) -> None:
     np.testing.assert_allclose(forward(xs), wanted, rtol=1e-12)
     around = minigrad.compile(grad(lambda xs: np.sum(vmap(f)(xs))))
     np.testing.assert_allclose(around(xs), wanted, rtol=1e-12)
+
+
+def chained(x: Any) -> Any:
+    """The bodies read names that have changed by the time of the reverse pass."""
+    for w in (W, W * 2):
+        x = scan(lambda h, e: (np.tanh(h @ w + e), None), x, XS)[0]  # noqa: B023
+        x = cond(np.sum(XS) > 100, lambda: x, lambda: x * w[0])  # noqa: B023
+    return np.sum(x**2)
+
+
+def written_afterwards(x: Any) -> Any:
+    u = x * 1
+    v, ys = scan(lambda v, e: (v * e + u, u * v), u, XS)
+    u *= 2
+    return np.sum(u * v) + np.sum(ys)
+
+
+def written_in_a_round(x: Any) -> Any:
+    def f(u: Any, e: Any) -> Any:
+        v, _ = scan(lambda v, y: (v + y * u, None), u, e)
+        u *= 2
+        return u + v, v
+
+    return np.sum(np.sin(scan(f, x, XS)[1]))
+
+
+def slope_by_a_constant(x: Any) -> Any:
+    def f(c: Any, e: Any) -> Any:
+        return c * x + e, c
+
+    by = grad(lambda w: np.sum(scan(f, w * np.ones(2), XS)[1] ** 2))
+    return by(1.5)
+
+
+@pytest.mark.parametrize(
+    "f", [chained, written_afterwards, written_in_a_round, slope_by_a_constant]
+)
+def test_loops_inside_of_a_derivative_are_as_they_were_run(f: Any) -> None:
+    xs = np.array([[0.7, 1.2], [0.9, 0.5]])
+    inside = minigrad.compile(vmap(grad(f)))(xs)
+    np.testing.assert_allclose(inside, [grad(f)(x) for x in xs], rtol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "f", [chained, written_afterwards, written_in_a_round, slope_by_a_constant]
+)
+def test_higher_derivatives_of_loops_inside(f: Any) -> None:
+    xs, slope = np.array([[0.7, 1.2], [0.9, 0.5]]), lambda x: np.sum(grad(f)(x) ** 2)
+    for own in (hessian(f), jacfwd(f), grad(slope), lambda x: vmap(grad(f))(np.stack([x, -x]))):
+        wanted = np.array([own(x) for x in xs])
+        np.testing.assert_allclose(minigrad.compile(vmap(own))(xs), wanted, rtol=1e-11)
+    around = minigrad.compile(grad(lambda xs: np.sum(vmap(grad(f))(xs) ** 2)))(xs)
+    np.testing.assert_allclose(around, [grad(slope)(x) for x in xs], rtol=1e-11)

@@ -508,7 +508,7 @@ class Loop:
             return body.run(outside, captured, given)
 
         of_nodes, by_place = pulled_back(
-            *(function, nodes, (), saved, rows, watched, n, sent, self.rounds),
+            *(function, nodes, saved, rows, watched, n, sent, self.rounds),
             (number or [count])[0],
         )
         of_given = [by_place.get(k) for k in range(c + len(rows))]
@@ -522,7 +522,7 @@ class Loop:
         before = len(nodes) + len(captured)
         found, of_kept = pushed(
             lambda outside, given: body.run(outside, captured, given),
-            *(nodes, (), state, rows),
+            *(nodes, state, rows),
             [k for k, form in enumerate(body.forms) if form.kind == WATCHED],
             [k for k, kind in enumerate(body.kinds) if kind == WATCHED and k >= c],
             [sent.get(k) for k in range(len(nodes))],
