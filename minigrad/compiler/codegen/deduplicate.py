@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,7 +26,6 @@ from minigrad.compiler.codegen.matrix_kernels import (
 from minigrad.compiler.codegen.row_kernels import rows_function
 from minigrad.compiler.codegen.scalar_kernels import scalars_function
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.graph.opset.contractions import extent
 from minigrad.compiler.loops.ir import Scratch
 from minigrad.compiler.loops.verify import LoopError
 from minigrad.compiler.schedule.buffers import BufferPlan, allocate, plan_buffers
@@ -301,8 +299,4 @@ def work_in(schedule: Schedule) -> int:
 
 def multiplications(kernel: Kernel, schedule: Schedule) -> int:
     """The multiply-adds of a contraction."""
-    it = schedule.contractions[kernel.stages[0].value]
-    total = kernel.total * math.prod(map(extent, it.depth))
-    for index, limit in it.limits:
-        total = total * limit // extent(index)
-    return total
+    return schedule.contractions[kernel.stages[0].value].multiply_adds

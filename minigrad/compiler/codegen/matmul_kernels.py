@@ -9,7 +9,6 @@ or two of y, and multiplies it by one number of x for each row. The elementwise 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -28,11 +27,12 @@ from minigrad.compiler.graph.affine import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import INDEX
+from minigrad.compiler.graph.opset.contractions import Limits
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, hoisted, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
-from minigrad.compiler.schedule.contractions import width_of
+from minigrad.compiler.schedule.contractions import read_access, width_of
 from minigrad.compiler.schedule.stages import Kernel, Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.machine import Machine
@@ -56,22 +56,13 @@ def contract_function(
     return print_kernel(statements, buffers, padded=True)
 
 
-def access(operand: tuple[Value, Index], schedule: Schedule) -> ir.Access:
-    """Where an operand is read."""
-    body = LoweringContext(schedule.load)
-    body.read(*operand)
-    (line,) = body.bindings
-    assert isinstance(line.value, ir.Access) and line.value.place is not None
-    return line.value
-
-
 @dataclass(frozen=True)
 class Depth:
     """The loops over the depth. A long one is divided into parts: each is summed in registers, and
     added to the tile in float64. Terms outside of the `limits` are left out."""
 
     loops: list[Var]
-    limits: Sequence[tuple[Expr, int]]
+    limits: Limits
     blocked: int = -1  # which loop is over blocks of `size` iterations; -1 if there is one part
     size: int = 0
     outside: bool = False  # whether the loops over the parts are outside those over tiles
@@ -84,26 +75,59 @@ class Depth:
         return nest(self.loops[: self.blocked], [ir.For(block, statements, step=self.size)])
 
     def inner(self, statements: list[ir.Statement]) -> list[ir.Statement]:
-        """The loops in a part around statements."""
-        if not self.loops:
-            return statements
+        """The loops in a part around statements, each over the iterations that are in the
+        limits."""
         first = max(self.blocked, 0)
-        limited = {v for e, _ in self.limits for v in e.terms}
-        checked = max((k for k, v in enumerate(self.loops) if v in limited), default=-1)
-        body = nest(self.loops[max(first, checked) + 1 :], statements)
-        if self.limits:
-            each: list[ir.Expression] = [ir.Apply("<", (e, number(n))) for e, n in self.limits]
-            body = [ir.If(reduce(lambda a, b: ir.Apply("&", (a, b)), each), body, [])]
-        between = self.loops[first + 1 : checked + 1]
-        block = ir.block_of(self.loops[first])
-        ends = (block.name, ir.end_of(block)) if self.blocked >= 0 else ()
-        return [ir.For(self.loops[first], nest(between, body), *ends)]
+        own = [*self.limits]
+        for k in reversed(range(first, len(self.loops))):
+            v = self.loops[k]
+            block = ir.block_of(v)
+            span = (block.name, ir.end_of(block)) if k == self.blocked else ("0", "")
+            limits = tuple(limit for limit in own if v in limit[0].terms)
+            own = [limit for limit in own if limit not in limits]
+            statements = limited(ir.For(v, statements, *span), limits)
+        each: list[ir.Expression] = []
+        for e, n in own:
+            each += [ir.Apply(">=", (e, number(0))), ir.Apply("<", (e, number(n)))]
+        if not each:
+            return statements
+        return [ir.If(reduce(lambda a, b: ir.Apply("&", (a, b)), each), statements, [])]
 
     def is_first(self) -> ir.Expression:
         """Whether it is the first part."""
         names = [*(v.name for v in self.loops[: self.blocked]), f"{self.loops[self.blocked].name}b"]
         zero: list[ir.Expression] = [ir.Apply("==", (name, number(0))) for name in names]
         return reduce(lambda a, b: ir.Apply("&", (a, b)), zero)
+
+
+def limited(loop: ir.For, limits: Limits) -> list[ir.Statement]:
+    """A loop over the iterations in which indices are in their axes; before it, where these begin
+    and end."""
+    v = loop.variable
+    low: ir.Expression = loop.low if loop.high else number(0)
+    high: ir.Expression = loop.high or number(v.extent)
+    for e, n in limits:
+        c = e.terms[v]
+        rest = e + Expr({v: -c})
+        # C rounds quotients toward 0: no matter, as negative ones are before the first iteration.
+        first, end = (rest * -1, rest * -1 + n) if c > 0 else (rest + (1 - n), rest + 1)
+        first, end = first + (abs(c) - 1), end + (abs(c) - 1)
+        if first.bounds()[1] >= abs(c):
+            low = ir.Apply("max", (low, quotient(first, abs(c))))
+        if end.bounds()[0] < abs(c) * v.extent:
+            high = ir.Apply("min", (high, quotient(end, abs(c))))
+    found: list[ir.Statement] = []
+    if isinstance(low, ir.Apply):
+        found.append(ir.Let(f"{v.name}_low", INDEX, low))
+        loop = replace(loop, low=f"{v.name}_low")
+    if isinstance(high, ir.Apply):
+        found.append(ir.Let(f"{v.name}_high", INDEX, high))
+        loop = replace(loop, high=f"{v.name}_high")
+    return [*found, loop]
+
+
+def quotient(e: Expr, by: int) -> ir.Expression:
+    return e if by == 1 else ir.Apply("/", (e, number(by)))
 
 
 class Tiles:
@@ -116,7 +140,7 @@ class Tiles:
     def __init__(self, kernel: Kernel, schedule: Schedule, machine: Machine) -> None:
         self.kernel, self.schedule, self.value = kernel, schedule, kernel.stages[0].value
         self.contraction = contraction = schedule.contractions[self.value]
-        self.x, self.y = access(contraction.x, schedule), access(contraction.y, schedule)
+        self.x, self.y = self.access(*contraction.x), self.access(*contraction.y)
         self.lanes = machine.vector // self.value.dtype.itemsize
         self.width, self.vectors, self.max_rows = self.sizes(machine)
         self.count = -(-contraction.rows // self.max_rows)  # of tiles along the rows
@@ -146,6 +170,12 @@ class Tiles:
             self.depth = replace(self.depth, blocked=k, size=size, outside=outside)
             if outside:
                 self.z = self.saved()
+
+    def access(self, x: Value, index: Index) -> ir.Access:
+        """Where an operand is read."""
+        access = read_access(self.contraction, x, index, self.schedule.load)
+        assert access is not None and access.place is not None
+        return access
 
     def sizes(self, machine: Machine) -> tuple[int, int, int]:
         """The columns of a tile, the vectors that accumulate a row of it, and how many rows fit."""

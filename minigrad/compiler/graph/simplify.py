@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.compiler.graph import ir
 from minigrad.compiler.graph.bodies import with_simple_bodies
+from minigrad.compiler.graph.crops import crop_convolutions
 from minigrad.compiler.graph.folding import folding
 from minigrad.compiler.graph.literals import promote_literals
 from minigrad.compiler.graph.opset.base import rules_of
@@ -39,7 +40,7 @@ def simplify(graph: ir.Graph) -> ir.Graph:
 
 
 def rewritten(graph: ir.Graph) -> ir.Graph:
-    return ir.rewritten(join_slices(push_transposes(graph)), Simplifier())
+    return ir.rewritten(join_slices(push_transposes(crop_convolutions(graph))), Simplifier())
 
 
 class Simplifier:

@@ -26,7 +26,7 @@ from minigrad.compiler.graph.opset.elementwise import copy_of
 from minigrad.compiler.graph.opset.infer import apply
 from minigrad.compiler.graph.opset.reductions import reduced_axes
 from minigrad.compiler.loops.ir import Access
-from minigrad.compiler.loops.lowering import LoweringContext, is_view, kind_of
+from minigrad.compiler.loops.lowering import Load, LoweringContext, is_view, kind_of
 from minigrad.compiler.schedule.buffers import as_program
 from minigrad.compiler.target import costs
 
@@ -163,10 +163,15 @@ class Packer:
         return self.copies[x, layout]
 
     def operand(
-        self, x: Value, index: Index, fits: Callable[[Access], bool], pack: Callable[[], Layout]
+        self,
+        it: Contraction,
+        x: Value,
+        index: Index,
+        fits: Callable[[Access], bool],
+        pack: Callable[[], Layout],
     ) -> Value:
         """What is read at an index: x itself, if it `fits`, or a packed copy."""
-        base = direct_access(x, index, self.found.layouts)
+        base = direct_access(it, x, index, self.found.layouts)
         if base is not None and fits(base):
             assert isinstance(base.array, Value)
             if base.array.op is not None:
@@ -215,11 +220,14 @@ class Packer:
         if it.along_depth:
             fits_x = fits_y = lambda base: stride(base, it.depth[-1]) == 1
             pack_y = partial(depth_last_layout, y, y_index, it)
+        if it.x_order is not None:
+            fits_x = partial(are_rows_near, it)
+            pack_x = partial(ordered, x.shape, it.x_order)
         own = Access(x, layouts[x].address(x_index))
         if fits_x(own) and is_contiguous(it, own):  # a copy does not reorder it
             pack_x = partial(layouts.__getitem__, x)
-        x = self.operand(x, x_index, fits_x, pack_x)
-        y = self.operand(y, y_index, fits_y, pack_y)
+        x = self.operand(it, x, x_index, fits_x, pack_x)
+        y = self.operand(it, y, y_index, fits_y, pack_y)
         it.x, it.y = (x, x_index), (y, y_index)
         new = value.of(x, y)
         layouts[new], kinds[new] = layouts[value], "contract"
@@ -300,9 +308,11 @@ def depends_only_on(x: Value, leaves: Collection[Value]) -> bool:
     return is_view(x) and all(depends_only_on(y, leaves) for y in x.values())
 
 
-def direct_access(x: Value, index: Index, layouts: dict[Value, Layout]) -> Access | None:
-    """The entry of a stored array that a value is at an index, if it is one whose address is linear
-    in the loop variables; else None."""
+def direct_access(
+    it: Contraction, x: Value, index: Index, layouts: dict[Value, Layout]
+) -> Access | None:
+    """The entry of a stored array that an operand is at an index, if it is one whose address is
+    linear in the loop variables; else None."""
 
     def load(value: Value, index: Index) -> Access | None:
         if is_view(value) or (value.kind == "constant" and value.size == 1):
@@ -311,12 +321,20 @@ def direct_access(x: Value, index: Index, layouts: dict[Value, Layout]) -> Acces
 
     if views(x) > costs.MAX_INLINE_DEPTH:
         return None
-    body = LoweringContext(load)
-    body.read(x, index)
-    access = body.bindings[0].value if len(body.bindings) == 1 else None
-    if not isinstance(access, Access) or access.place is None:
+    access = read_access(it, x, index, load)
+    if access is None or access.place is None:
         return None
     return access if all(isinstance(atom, Var) for atom in access.place.terms) else None
+
+
+def read_access(it: Contraction, x: Value, index: Index, load: Load) -> Access | None:
+    """Where an operand is read at an index, if it is one entry of an array; else None."""
+    body = LoweringContext(load)
+    body.read(*it.inside(x, index))
+    access = body.bindings[0].value if len(body.bindings) == 1 else None
+    if not isinstance(access, Access):
+        return None
+    return replace(access, place=access.place and it.outside(access.place))
 
 
 def views(x: Value) -> int:
@@ -343,6 +361,11 @@ def is_contiguous(it: Contraction, base: Access) -> bool:
     """Whether the depth is contiguous in memory, or the rows are, and not far apart."""
     step = stride(base, it.depth[-1])
     return step in (0, 1) or (stride(base, it.row) == 1 and abs(step) <= costs.MAX_ROW_STRIDE)
+
+
+def are_rows_near(it: Contraction, base: Access) -> bool:
+    """Whether x is contiguous, and its rows are not far apart."""
+    return is_contiguous(it, base) and abs(stride(base, it.row)) <= costs.MAX_ROW_STRIDE
 
 
 def is_vector_loadable(it: Contraction, width: int, base: Access) -> bool:

@@ -105,7 +105,7 @@ class Signatures:
         key: Hashable = (inline.signature, stage.kind, stage.layout, self.schedule.layouts[value])
         if stage.kind == "contract":
             product = self.schedule.contractions[value]
-            key = key, product.x[1], product.y[1]
+            key = key, product.x[1], product.y[1], product.limits
         if key not in self.stages:
             self.stages[key] = self.signature(stage, inline)
         stage.signature, stage.arrays = self.stages[key], inline.arrays
@@ -127,7 +127,8 @@ class Signatures:
             results = [*scattered(value, body)]
         elif stage.kind == "contract":
             product = schedule.contractions[value]
-            operands = [product.x, product.y]
+            operands = [product.inside(*product.x), product.inside(*product.y)]
+            results = [*product.limits]
         elif stage.kind == "concat":
             operands = [
                 (x, tuple(variable(f"p{k}", n) for k, n in enumerate(x.shape)))

@@ -39,6 +39,7 @@ MAX_SMALL_MATRIX = 32  # rows up to which loops are faster than a call of LAPACK
 MAX_UNPACKED_COLUMNS = 64  # up to which x is read too few times for a packed copy to pay
 MAX_UNPACKED_ROWS = 24  # the same for y, if its rows are far apart
 MAX_ROW_STRIDE = 128  # entries up to which rows of y are not far apart
+MIN_IMAGES = 8  # that make a tile of a convolution with a border: taps there are the same for all
 FEWER_STEPS = 0.7  # of those with channels in vectors, for which images are put there instead
 STEPS_OF_SPREADING = 8  # steps of a sum that take as long as a copy of what a vector of them reads
 MIN_ROWS = 4  # of a tile, from which on each load of a vector serves several sums

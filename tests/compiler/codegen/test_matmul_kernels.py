@@ -352,6 +352,39 @@ def test_convolutions_backwards(images_last: bool) -> None:
     check([(gradients(how), xs) for how, xs in made], some)
 
 
+BORDERS: list[tuple[Shape, Shape, dict[str, Any]]] = [
+    # Of many images, which are the rows of tiles, and of few; of all kinds of steps.
+    ((9, 3, 8, 7), (20, 3, 3, 3), {"padding": 1}),
+    ((9, 3, 8, 7), (20, 3, 5, 4), {"padding": (3, 2), "stride": (2, 1)}),
+    ((16, 4, 5, 6), (6, 2, 3, 3), {"padding": 2, "dilation": 2, "groups": 2}),
+    ((2, 3, 8, 9), (20, 3, 3, 3), {"padding": 1}),
+    ((2, 3, 8, 9), (20, 3, 4, 4), {"padding": 1, "stride": 2}),
+    ((8, 6, 8, 8), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    ((8, 2, 3, 2), (20, 2, 2, 2), {"padding": 3}),  # of which corners see no image
+    ((16, 50, 4, 4), (20, 50, 3, 3), {"padding": 1}),  # in several parts
+]
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("kind", KINDS)
+def test_convolutions_with_borders_and_their_gradients(kind: str) -> None:
+    rng = np.random.default_rng(14)
+    cases: list[Case] = []
+    for images, weights, how in BORDERS:
+
+        def gradients(x: Any, w: Any, how: dict[str, Any] = how) -> Any:
+            y, pull = minigrad.vjp(lambda x, w: F.conv2d(x, w, **how), x, w)
+            return y, *pull(y)
+
+        def transposed(x: Any, w: Any, how: dict[str, Any] = how) -> Any:
+            y = F.conv2d(x, w, **how)
+            return F.conv_transpose2d(y, w, **how)
+
+        xs = [rng.integers(1, 4, shape).astype(kind) for shape in (images, weights)]
+        cases += [(f, xs) for f in (gradients, transposed)]
+    check(cases)
+
+
 LONG: list[tuple[Shape, Shape]] = [
     # Sums of so many terms that their first loop goes around those over tiles: of many images, of
     # a single one, and of a kernel of one row.

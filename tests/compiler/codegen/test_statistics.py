@@ -78,6 +78,52 @@ def test_the_reverse_of_a_convolution_multiplies_no_zeros(
     assert y.size * w[0].size <= products <= 1.5 * y.size * w[0].size
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [
+        ((3, 3), 1, 1, 1),
+        ((5, 5), 1, 0, 1),
+        ((5, 3), 1, (2, 1), 1),
+        ((3, 3), 1, 2, 2),
+        ((4, 4), 2, 1, 1),
+    ],
+)
+def test_convolutions_multiply_no_border(
+    kernel: tuple[int, int], stride: int, padding: Any, dilation: int
+) -> None:
+    """Neither of zeros around images, nor of what their gradient has there, which is cut off."""
+    x, w = normal(16, 5, 12, 12), normal(20, 5, *kernel)
+
+    def f(x: Any, w: Any) -> Any:
+        return F.conv2d(x, w, stride=stride, padding=padding, dilation=dilation)
+
+    y = f(x, w)
+    inside = f(np.ones_like(x[:1, :1]), np.ones_like(w[:1, :1])).sum()
+    found = description(lambda x, w, g: (f(x, w), *minigrad.vjp(f, x, w)[1](g)), x, w, y)
+    products = [kernel.multiply_adds for kernel in found.kernels if kernel.kind == "product"]
+    assert products == [16 * 5 * 20 * inside] * 3
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_convolutions_of_few_images_multiply_the_border_of_rows_alone(padding: int) -> None:
+    x, w = normal(2, 5, 12, 12), normal(20, 5, 3, 3)
+
+    def f(x: Any, w: Any) -> Any:
+        return F.conv2d(x, w, padding=padding)
+
+    found = description(lambda x, w, g: minigrad.vjp(f, x, w)[1](g), x, w, f(x, w))
+    products = [kernel.multiply_adds for kernel in found.kernels if kernel.kind == "product"]
+    inside = 34 if padding else 30  # along one axis, places and taps that see a pixel
+    assert sorted(products) == [2 * 5 * 20 * inside * inside, 2 * 5 * 20 * inside * 12 * 3]
+
+
+def test_a_transposed_convolution_computes_no_border_that_it_cuts_off() -> None:
+    y, w = normal(16, 20, 6, 6), normal(20, 5, 4, 4)
+    found = description(lambda y, w: F.conv_transpose2d(y, w, stride=2, padding=1), y, w)
+    products = [kernel.multiply_adds for kernel in found.kernels if kernel.kind == "product"]
+    assert products == [16 * 5 * 20 * 22 * 22]
+
+
 def test_equal_kernels_are_described_once_and_called_twice() -> None:
     w = normal(6, 6)
     found = description(lambda x, y: (np.exp(x @ w), np.exp(y @ w)), normal(6, 6), normal(6, 6))

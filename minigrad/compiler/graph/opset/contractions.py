@@ -8,15 +8,16 @@ these are too few to fill vectors, the rows of a matrix product; or the vectors 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, number, variable
+from minigrad.compiler.graph.affine import ZERO, Expr, Index, Var, aligned, number, variable
 from minigrad.compiler.graph.ir import Shape, Value, name_of
 from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.graph.opset.base import (
@@ -36,14 +37,18 @@ from minigrad.ops.base import Op
 from minigrad.ops.movement import Pair, out_size
 from minigrad.ops.processing import conv2d_input
 
-CHANNELS_LAST, IMAGES_LAST = (0, 2, 3, 1), (1, 2, 3, 0)
+CHANNELS_LAST, IMAGES_LAST, IMAGES_NEAR = (0, 2, 3, 1), (1, 2, 3, 0), (2, 3, 0, 1)
 WEIGHTS = (2, 3, 1, 0)
+
+
+Limits = tuple[tuple[Expr, int], ...]
 
 
 @dataclass(eq=False)
 class Contraction:
     """The loops of a contraction, and the index of each array in them. Where an index of `limits`
-    is not below its limit, the term is 0, and left out."""
+    is not in an axis of so many entries, the term is 0, and left out. With an `x_order`, x is read
+    with its axes in this order in memory, or another in which the rows are near each other."""
 
     batch: list[Expr]
     row: Expr
@@ -52,8 +57,9 @@ class Contraction:
     out: Index
     x: tuple[Value, Index]
     y: tuple[Value, Index]
-    limits: Sequence[tuple[Expr, int]] = ()
+    limits: Limits = ()
     along_depth: bool = False
+    x_order: tuple[int, ...] | None = None
 
     @property
     def rows(self) -> int:
@@ -62,6 +68,44 @@ class Contraction:
     @property
     def columns(self) -> int:
         return extent(self.column)
+
+    @property
+    def limited(self) -> dict[tuple[Expr, int], Var]:
+        """A variable for each index that has a limit: wherever it is read, it is inside of it."""
+        return {limit: Var(f"limited{k}", limit[1]) for k, limit in enumerate(self.limits)}
+
+    def inside(self, x: Value, index: Index) -> tuple[Value, Index]:
+        """An operand, with these variables in its index."""
+        own, axes = self.limited, zip(index, x.shape, strict=True)
+        return x, tuple(Expr({own[axis]: 1}) if axis in own else axis[0] for axis in axes)
+
+    def outside(self, place: Expr) -> Expr:
+        """A place in an operand, with what has a limit in place of these variables."""
+        return place.replaced({v: e for (e, _), v in self.limited.items()})
+
+    @property
+    def multiply_adds(self) -> int:
+        """The terms of all sums, without those that are left out."""
+        loops = [v for e in (*self.batch, self.row, self.column, *self.depth) for v in e.terms]
+        total = math.prod(v.extent for v in loops)
+        for limits in connected(self.limits):
+            variables = [*dict.fromkeys(v for e, _ in limits for v in e.terms)]
+            places = np.indices([v.extent for v in variables])
+            inside = np.ones(places.shape[1:], bool)
+            for e, n in limits:
+                at = sum(c * places[variables.index(v)] for v, c in e.terms.items()) + e.const
+                inside &= (at >= 0) & (at < n)
+            total = total // inside.size * int(inside.sum())
+        return total
+
+
+def connected(limits: Limits) -> list[Limits]:
+    """Limits by the loops that they share."""
+    found: list[Limits] = []
+    for limit in limits:
+        own = [x for x in found if any(limit[0].terms.keys() & e.terms.keys() for e, _ in x)]
+        found = [*(x for x in found if x not in own), (limit, *itertools.chain(*own))]
+    return found
 
 
 def extent(e: Expr) -> int:
@@ -117,6 +161,25 @@ def fills_more_lanes(outs: int, channels: int, groups: int, taps: int, lanes: in
     return groups > 1 and taps * (steps[0] - steps[1]) > copies
 
 
+def has_border(x: Value, axis: int) -> bool:
+    """Whether it has zeros before or after an axis."""
+    pads = name_of(x) == "pad" and x.attributes["value"] == 0
+    return pads and any(x.attributes["width"][axis])
+
+
+def without_border(x: Value, index: Index, row: Expr) -> tuple[Value, Index, Limits]:
+    """Of images with zeros around them, those images, and the index in them, with its limits. Where
+    the rows of a tile differ in what is outside, the zeros are read."""
+    border = [k for k in range(4) if has_border(x, k)]
+    if not border or border[0] < 2:
+        return x, index, ()
+    (inner,), width = x.inputs, x.attributes["width"]
+    places = tuple(i + -before for i, (before, _) in zip(index, width, strict=True))
+    apart = [k for k in border if row.variables().isdisjoint(places[k].variables())]
+    limits = tuple((places[k], inner.shape[k]) for k in apart)
+    return (inner, places, limits) if apart == border else (x, index, limits)
+
+
 @dataclass(eq=False)
 class Sums:
     """A convolution, or the transpose of one: the result at (n, P*group + p, *out), where P is the
@@ -133,7 +196,7 @@ class Sums:
     entries: Sequence[Expr]
     phases: Sequence[Expr] = ()
     out: Sequence[Expr] = ()
-    limits: Sequence[tuple[Expr, int]] = ()
+    limits: Limits = ()
 
     def contraction(self, images: bool, depth: list[Expr], lanes: int) -> Contraction:
         """With images as the columns, or channels: those of a group, or all of them."""
@@ -153,23 +216,29 @@ class Sums:
             of_x, index = (batch, *of_x[1:]), (batch, group * each + p, *out)
             row = j if by_place else p
             loops = [e for e in (*loops[1:], p) if e is not row]
-            left, right = (w, of_w), (self.x, of_x)
-            return Contraction(loops, row, batch, depth, index, left, right, self.limits)
-        row = j if extent(j) >= 6 or n < extent(j) else batch
+            x, of_x, border = without_border(self.x, of_x, row)
+            limits = (*self.limits, *border)
+            return Contraction(loops, row, batch, depth, index, (w, of_w), (x, of_x), limits)
+        taps = math.prod(w.shape[2:])
+        spreads = fills_more_lanes(each, others, groups, taps, lanes)
+        row, x_order = j if extent(j) >= 6 or n < extent(j) else batch, None
+        if n >= costs.MIN_IMAGES and has_border(self.x, 3) and not spreads:
+            row, x_order = batch, IMAGES_NEAR
         loops.remove(row)
+        x, of_x, border = without_border(self.x, of_x, row)
+        limits = (*self.limits, *border)
         row = row if row.terms else loop("r", 1)
         index = (batch, group * each + p, *out)
-        left, right = (self.x, of_x), (w, of_w)
-        taps = math.prod(w.shape[2:])
-        if fills_more_lanes(each, others, groups, taps, lanes):
+        left, right = (x, of_x), (w, of_w)
+        if spreads:
             p = loop("p", channels)
             loops.remove(group)
             index = (batch, p, *out)
-            left = spread(self.x, groups, each), (batch, p, self.q, *self.spots)
+            left = spread(x, groups, each), (batch, p, self.q, *of_x[2:])
             right = w, (p, *of_w[1:])
         elif groups > 1:
             right = by_group(w, 0, groups), (group, p, *of_w[1:])
-        return Contraction(loops, row, p, depth, index, left, right, self.limits)
+        return Contraction(loops, row, p, depth, index, left, right, limits, x_order=x_order)
 
 
 class Processing(Rules):
@@ -368,33 +437,13 @@ class Conv2dInput(Processing):
         return (y[0], w[1] * attributes["groups"], *attributes["size"])
 
     def decompose(self, value: Value) -> Value:
-        """As a TRANSPOSED_CONV2D of the padded cotangent, and of weights that are padded to whole
-        strides."""
+        """As a TRANSPOSED_CONV2D."""
         y, w = in_one_dtype(value).inputs
-        size, stride, dilation, groups = (value.attributes[key] for key in SIZES)
-        kernel, unit = w.shape[2:], (1, 1)
-        if stride != unit and (kernel == unit or dilation != unit):
-            # Entries between those that a stride reaches are 0.
-            last = [s * (n - 1) + 1 for n, s in zip(y.shape[2:], stride, strict=True)]
-            index = (slice(None), slice(None), *map(slice, (0, 0), last, stride))
-            how = {"stride": unit, "dilation": dilation, "groups": groups}
-            if kernel == unit:
-                x = self.decompose(apply("conv2d_input", y, w, size=y.shape[2:], **how))
-                return apply("scatter_add", x, shape=value.shape, index=index)
-            spread = apply("scatter_add", y, shape=(*y.shape[:2], *last), index=index)
-            return self.decompose(apply("conv2d_input", spread, w, size=size, **how))
-        widths, more = [], []
-        for n, seen, k, s, d in zip(size, y.shape[2:], kernel, stride, dilation, strict=True):
-            taps = -(-k // s)
-            widths.append(((taps - 1) * d, -(-n // s) - seen))
-            more.append((0, taps * s - k))
-        y, w = padded(y, widths), padded(w, more)
-        how = {"stride": stride, "dilation": dilation, "groups": groups, "kernel": kernel}
-        x = transposed_conv2d(y, w, **how)
-        return cut(x, size)
+        return transposed_conv2d(y, w, start=(0, 0), **value.attributes)
 
 
-SIZES = "size", "stride", "dilation", "groups"
+HOW = "start", "size", "stride", "dilation", "groups"
+UNIT = 1, 1
 
 
 def padded(x: Value, widths: Sequence[tuple[int, int]]) -> Value:
@@ -410,53 +459,94 @@ def cut(x: Value, size: Sequence[int]) -> Value:
     return apply("slice", x, index=(slice(None), slice(None), *(slice(0, n) for n in size)))
 
 
-def by_phases(y: Any, w: Any, stride: Pair, dilation: Pair, groups: int, kernel: Pair) -> Any:
-    rest = stride, dilation, w.shape[2:]
-    border = [(k - s) * d for s, d, k in zip(*rest, strict=True)]
-    down, across = (
-        s * (n - 1) + d * (k - 1) + 1 for n, s, d, k in zip(y.shape[2:], *rest, strict=True)
+def part_of_input(y: Any, w: Any, start: Pair, size: Pair, **how: Any) -> Any:
+    spans = [slice(b, b + n) for b, n in zip(start, size, strict=True)]
+    steps = y.shape[2:], how["stride"], how["dilation"], w.shape[2:], spans
+    reach = (
+        max((n - 1) * s + (k - 1) * d + 1, x.stop) for n, s, d, k, x in zip(*steps, strict=True)
     )
-    x = conv2d_input(y, w, (down, across), stride, dilation, groups)
-    return x[:, :, *(slice(b, n - b) for b, n in zip(border, x.shape[2:], strict=True))]
+    return conv2d_input(y, w, tuple(reach), **how)[:, :, *spans]
 
 
-# A transposed convolution, by phases: entry s*i + r of the result is the sum, over the taps m, of
-# y[i + d*(taps - 1 - m)] * w[s*m + r], of stride s and dilation d, one of which is 1. The weights
-# have s * taps entries, those from `kernel` on 0. No zeros are spread in y.
-TRANSPOSED_CONV2D = own_op("conv2d_transposed", by_phases)
+# The entries of a conv2d_input from `start` on, as many as `size` says.
+TRANSPOSED_CONV2D = own_op("conv2d_transposed", part_of_input)
+
+
+class Phases(NamedTuple):
+    """An axis of a transposed convolution of stride s and dilation d, one of which is 1, by the
+    phases: entry s*i + a of the result is the sum over the taps m of y[i + first - d*m] *
+    w[s*m + a - before]. No zeros are spread in y."""
+
+    s: int
+    d: int
+    before: int
+    first: int
+    taps: int
+
+    @classmethod
+    def of(cls, start: int, s: int, d: int, kernel: int) -> Phases:
+        before = -start % s
+        return cls(s, d, before, (start + before) // s, (kernel - 1 + before) // s + 1)
+
+
+def phases_of(value: Value) -> list[Phases]:
+    how = (value.attributes[key] for key in ("start", "stride", "dilation"))
+    return [*map(Phases.of, *how, value.inputs[1].shape[2:])]
 
 
 @entry("conv2d_transposed")
 class TransposedConv2d(Conv2d):
     def shape(self, shapes: list[Shape], attributes: dict[str, Any]) -> Shape:
         y, w = shapes
-        steps = attributes["stride"], attributes["dilation"]
-        sizes = [
-            s * (n - d * (k // s - 1)) for n, k, s, d in zip(y[2:], w[2:], *steps, strict=True)
+        return (y[0], w[1] * attributes["groups"], *attributes["size"])
+
+    def decompose(self, value: Value) -> Value:
+        """With whole strides of results, all of which read entries of the padded cotangent."""
+        y, w = value.inputs
+        start, size, stride, dilation, groups = (value.attributes[key] for key in HOW)
+        kernel = w.shape[2:]
+        if stride != UNIT and (kernel == UNIT or dilation != UNIT):
+            # Entries between those that a stride reaches are 0.
+            last = [s * (n - 1) + 1 for n, s in zip(y.shape[2:], stride, strict=True)]
+            index = (slice(None), slice(None), *map(slice, (0, 0), last, stride))
+            how = {"stride": UNIT, "dilation": dilation, "groups": groups}
+            if kernel == UNIT:
+                x = transposed_conv2d(y, w, start=(0, 0), size=y.shape[2:], **how)
+                return apply("scatter_add", x, shape=value.shape, index=index)
+            spread = apply("scatter_add", y, shape=(*y.shape[:2], *last), index=index)
+            return transposed_conv2d(spread, w, start=start, size=size, **how)
+        count = [-(-n // s) for n, s in zip(size, stride, strict=True)]
+        axes = [*zip(y.shape[2:], count, phases_of(value), strict=True)]
+        widths = [
+            (max(0, at.d * (at.taps - 1) - at.first), max(0, at.first + m - n)) for n, m, at in axes
         ]
-        return (y[0], w[1] * attributes["groups"], *sizes)
+        start = tuple(b + s * low for b, s, (low, _) in zip(start, stride, widths, strict=True))
+        whole = tuple(n * s for n, s in zip(count, stride, strict=True))
+        if whole == size and not any(map(any, widths)):
+            return value
+        how = {**value.attributes, "start": start, "size": whole}
+        return cut(transposed_conv2d(padded(y, widths), w, **how), size)
 
     def contraction(self, value: Value, layouts: dict[Value, Layout], lanes: int) -> Contraction:
         """(N, O, ...) by (O, C/g, kh, kw) gives (N, C, H, W), with channels or images as the
         columns."""
         y, w = value.inputs
-        how, size = value.attributes, value.shape[2:]
-        o = variable("o", w.shape[0] // how["groups"])
-        phases, places, taps, spots, entries = [], [], [], [], []
-        for axis in range(2):
-            s, d, k = how["stride"][axis], how["dilation"][axis], w.shape[2 + axis]
-            phases.append(variable("ab"[axis], s))
-            places.append(variable("ij"[axis], size[axis] // s))
-            taps.append(variable("uv"[axis], k // s))
-            spots.append(places[axis] + taps[axis] * -d + d * (k // s - 1))
-            entries.append(taps[axis] * s + phases[axis])
-        limits = [
-            (e, k)
-            for e, k, whole in zip(entries, how["kernel"], w.shape[2:], strict=True)
-            if k < whole
-        ]
-        out = [i * s + a for i, a, s in zip(places, phases, how["stride"], strict=True)]
-        w = exchanged(w, how["groups"])
+        groups = value.attributes["groups"]
+        o = variable("o", w.shape[0] // groups)
+        phases, places, taps, spots, entries, out = [], [], [], [], [], []
+        for axis, at in enumerate(phases_of(value)):
+            a = variable("ab"[axis], at.s)
+            i = variable("ij"[axis], value.shape[2 + axis] // at.s)
+            m = variable("uv"[axis], at.taps)
+            phases.append(a)
+            places.append(i)
+            taps.append(m)
+            spots.append(i + m * -at.d + at.first)
+            entries.append(m * at.s + a + -at.before)
+            out.append(i * at.s + a)
+        sizes = zip(entries, w.shape[2:], strict=True)
+        limits = tuple((e, k) for e, k in sizes if e.bounds() != (0, k - 1))
+        w = exchanged(w, groups)
         sums = Sums(value, y, w, o, places, spots, entries, phases, out, limits)
         return sums.contraction(layouts[value].order == IMAGES_LAST, [*taps, o], lanes)
 
@@ -464,6 +554,21 @@ class TransposedConv2d(Conv2d):
 def transposed_conv2d(y: Value, w: Value, **how: Any) -> Value:
     shape, dtype = infer(TRANSPOSED_CONV2D, (y, w), how)
     return Value(TRANSPOSED_CONV2D, (y, w), how, shape, dtype)
+
+
+def crop(value: Value) -> Value:
+    """A slice of a conv2d_input that cuts off a border, as fewer entries of it."""
+    x = value.inputs[0]
+    (y, w), how = in_one_dtype(x).inputs, x.attributes
+    parts = [part for part, _ in aligned(value.attributes["index"], x.shape)]
+    whole = how["stride"] != UNIT and w.shape[2:] == UNIT
+    if whole or not all(type(part) is slice for part in parts):
+        return value
+    spans = [part.indices(n) for part, n in zip(parts, x.shape, strict=True)]
+    if value.shape[:2] != x.shape[:2] or any(step != 1 for _, _, step in spans):
+        return value
+    start = tuple(low for low, _, _ in spans[2:])
+    return transposed_conv2d(y, w, **{**how, "start": start, "size": value.shape[2:]})
 
 
 @entry("conv2d_weight")
@@ -480,24 +585,27 @@ class Conv2dWeight(Product):
         x, y = value.inputs
         groups, (outs, channels, *kernel) = value.attributes["groups"], value.shape
         outs //= groups
-        n, _, down, across = y.shape
-        batch, group, i, j = map(variable, "ngij", (n, groups, down, across))
+        n, _, *size = y.shape
+        batch, group, i, j = map(variable, "ngij", (n, groups, *size))
         c, u, v = map(variable, "cuv", (channels, *kernel))
         spots = spots_of(value, (i, j), (u, v))
         depth = [i, j, batch] if layouts[x].order[-1] == 0 else [batch, i, j]
         loops = [group, u, v, c]
         row = max((c, v, u), key=lambda e: min(extent(e), 6))
         loops.remove(row)
+        x, of_x, limits = without_border(x, (batch, group * channels + c, *spots), row)
+        x_order = CHANNELS_LAST if limits and row is c and depth[-1] is not batch else None
         row = row if row.terms else loop("r", 1)
         if fills_more_lanes(outs, channels, groups, math.prod(kernel), lanes):
             o = loop("o", groups * outs)
-            seen = spread(x, groups, outs), (batch, o, c, *spots)
+            seen = spread(x, groups, outs), (batch, o, c, *of_x[2:])
             loops.remove(group)
-            return Contraction(loops, row, o, depth, (o, c, u, v), seen, (y, (batch, o, i, j)))
+            of_y: Index = (batch, o, i, j)
+            return Contraction(loops, row, o, depth, (o, c, u, v), seen, (y, of_y), limits)
         o = loop("o", outs)
         out: Index = (group * outs + o, c, u, v)
-        of_y: Index = (batch, o, i, j)
+        of_y = (batch, o, i, j)
         if groups > 1:
             y, of_y = by_group(y, 1, groups), (batch, group, o, i, j)
-        seen = x, (batch, group * channels + c, *spots)
-        return Contraction(loops, row, o, depth, out, seen, (y, of_y))
+        seen = x, of_x
+        return Contraction(loops, row, o, depth, out, seen, (y, of_y), limits, x_order=x_order)
