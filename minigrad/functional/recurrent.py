@@ -48,6 +48,78 @@ def lstm_cell(x: Any, h: Any, c: Any, weight: Any) -> State:
     return sigmoid(o) * np.tanh(c), c
 
 
+# All steps of an LSTM on arrays. The gates are in the order o, i, f, g, PyTorch's rolled by one:
+# the first three are sigmoids, and the cotangents of the last three come from that of c.
+
+
+def lstm_of_arrays(x: Any, h: Any, c: Any, weight: Any) -> tuple[list[Any], list[Any]]:
+    """All steps of `lstm_cell`.
+
+    Args:
+        x: (L, ..., N, 4H).
+        h, c: (..., N, H).
+        weight: (..., H, 4H).
+
+    Returns:
+        h after every step, (L, ..., N, H), and the last c; and what the reverse pass needs: h as it
+        is, the gates (L, ..., N, 4H), c before and after every step (L + 1, ..., N, H), and tanh(c)
+        after.
+    """
+    width, dtype = h.shape[-1], np.result_type(x, h, c, weight)
+    sign = np.repeat(np.array([-1, 1], dtype), [3 * width, width])  # for 1 / (1 + exp(-z))
+    weight, gates = (np.roll(y, width, -1) * sign for y in (weight, x))
+    hs, tanhs = (np.empty((len(x), *h.shape), dtype) for _ in range(2))
+    cells = np.concatenate([c[None], hs])
+    product, term = np.empty_like(gates[0]), np.empty_like(hs[0])
+    own = (hs, tanhs, cells, cells[1:])
+    with np.errstate(over="ignore"):  # where 1 / inf is the 0 that it should be
+        for z, s, o, i, f, g, new, tanh, before, after in zip(
+            gates, gates[..., : 3 * width], *parts(gates, 4), *own, strict=False
+        ):
+            z += np.matmul(h, weight, out=product)
+            np.exp(s, out=s)
+            s += 1
+            np.reciprocal(s, out=s)
+            np.tanh(g, out=g)
+            np.multiply(f, before, out=after)
+            after += np.multiply(i, g, out=term)
+            h = np.multiply(o, np.tanh(after, out=tanh), out=new)
+    return [hs, cells[-1].copy()], [hs, gates, cells, tanhs]
+
+
+def lstm_pull_back(sent: dict[int, Any], inputs: Any, kept: Any) -> list[Any]:
+    """The cotangents of x, h, c and weight, from those of the outputs of `lstm_of_arrays`."""
+    (x, h, _, weight), (hs, gates, cells, tanhs) = inputs, kept
+    width = h.shape[-1]
+    (o, i, f, g), s = parts(gates, 4), gates[..., : 3 * width]
+    # The slope of each gate, times what the gate is multiplied by; later times the cotangent of
+    # their product.
+    steps = np.concatenate([s * (1 - s), 1 - g * g], axis=-1)
+    for slope, factor in zip(parts(steps, 4), (tanhs, g, cells[:-1], i), strict=True):
+        slope *= factor
+    of_o, others = steps[..., :width], steps[..., width:].reshape(*g.shape[:-1], 3, width)
+    through_tanh = o * (1 - tanhs * tanhs)
+    back = np.ascontiguousarray(np.roll(weight, width, -1).swapaxes(-1, -2))
+    dh, sum_of_h, term = (np.zeros_like(cells[0]) for _ in range(3))
+    dc = sent[1].copy() if 1 in sent else np.zeros_like(term)
+    for t in reversed(range(len(x))):
+        total = np.add(sent[0][t], dh, out=sum_of_h) if 0 in sent else dh
+        dc += np.multiply(total, through_tanh[t], out=term)
+        of_o[t] *= total
+        others[t] *= dc[..., None, :]
+        dc *= f[t]
+        np.matmul(steps[t], back, out=dh)
+    earlier = all_steps(np.concatenate([h[None], hs[:-1]]))
+    of_weight = earlier.swapaxes(-1, -2) @ all_steps(steps)
+    return [np.roll(steps, -width, -1), dh, dc, np.roll(of_weight, -width, -1)]
+
+
+def all_steps(x: Any) -> Any:
+    """(L, ..., N, H) -> (..., L * N, H)."""
+    moved = np.moveaxis(x, 0, -3)
+    return moved.reshape(*moved.shape[:-3], -1, moved.shape[-1])
+
+
 def gru_cell(x: Any, h: Any, weight: Any, bias: Any = None) -> State:
     """A step of a GRU, as cuDNN and PyTorch have it: the reset gate is applied after the product.
 

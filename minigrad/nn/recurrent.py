@@ -11,7 +11,16 @@ import numpy as np
 from minigrad.arguments import Probability, Size, checked, one_of
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.functional import dropout, relu
-from minigrad.functional.recurrent import State, gru_cell, lstm_cell, rnn_cell, scan
+from minigrad.functional.recurrent import (
+    State,
+    gru_cell,
+    lstm_cell,
+    lstm_of_arrays,
+    lstm_pull_back,
+    rnn_cell,
+    scan,
+)
+from minigrad.nn.fused import LARGE, fused
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
 from minigrad.ops.base import Shape
@@ -126,9 +135,13 @@ class Recurrent(Module):
             outer, bias = (b.reshape(directions, 1, -1) for b in biases)
             gates = gates + (outer if self.bias_in_step else outer + bias)
         gates = np.moveaxis(gates.reshape(directions, length, count, gates.shape[-1]), 0, 1)
-        y, state = scan(self._cell(self._stacked("weight_hh", layer), bias), gates, start)
+        y, state = self._steps(gates, start, self._stacked("weight_hh", layer), bias)
         ways = [y[:, 0], y[::-1, 1]] if self.bidirectional else [y[:, 0]]  # (L, N, H) each
         return np.concatenate(ways, -1), state
+
+    def _steps(self, gates: Any, start: State, weight: Any, bias: Any) -> tuple[Any, State]:
+        """What `scan` returns of the cell, (L, D, N, H), from gates of (L, D, N, gates * H)."""
+        return scan(self._cell(weight, bias), gates, start)
 
     def _stacked(self, kind: str, layer: int) -> Any:
         """(D, I, gates * H) of weights, (D, gates * H) of biases."""
@@ -244,6 +257,18 @@ class LSTM(Recurrent):
 
     def _cell(self, weight: Any, bias: Any) -> Callable[..., State]:
         return partial(lstm_cell, weight=weight)
+
+    def _steps(self, gates: Any, start: State, weight: Any, bias: Any) -> tuple[Any, State]:
+        if gates.size < LARGE:
+            return super()._steps(gates, start, weight, bias)
+
+        def steps(x: Any, h: Any, c: Any, weight: Any) -> tuple[Any, Any]:
+            y, state = scan(self._cell(weight, None), x, (h, c))
+            return y, state[1]
+
+        inputs = [gates, *start, weight]
+        y, c = fused("lstm", steps, lstm_of_arrays, lstm_pull_back, inputs)
+        return y, (y[-1], c)
 
 
 class GRU(Recurrent):
