@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from minigrad.arguments import NOT_NEGATIVE, POSITIVE
-from minigrad.optim.optimizer import Optimizer, State, weak
+from minigrad.optim.optimizer import Optimizer, State, by_entries, weak
 
 
+@by_entries
 def adagrad_rule(
     parameter: Any,
     gradient: Any,

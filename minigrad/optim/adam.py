@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from minigrad.arguments import FRACTIONS, NOT_NEGATIVE, POSITIVE
-from minigrad.optim.optimizer import Optimizer, State, weak
+from minigrad.optim.optimizer import Optimizer, State, by_entries, weak
 
 
+@by_entries
 def adam_rule(
     parameter: Any,
     gradient: Any,
@@ -44,6 +45,7 @@ def adam_rule(
     return parameter, {"step": step, "exp_avg": m, "exp_avg_sq": v}
 
 
+@by_entries
 def adamw_rule(
     parameter: Any,
     gradient: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -40,6 +40,49 @@ class Memory(State):
         like = in_parts(self.parameter.data, self.parameter)
         self[name] = np.zeros((), np.int64) if name == "step" else np.zeros_like(like)
         return self[name]
+
+
+Rule = TypeVar("Rule", bound=Callable[..., Any])
+
+BLOCK = 2**18  # bytes of an array that an update rule is given at a time: several fit into a cache
+
+
+def by_entries(rule: Rule) -> Rule:
+    """Mark an update rule that computes each entry by itself: steps run it on blocks of them."""
+    vars(rule)["by_entries"] = True
+    return rule
+
+
+class Block(State):
+    """The state of some entries of a parameter. What is one number for all of them, such as the
+    step, is written with the last block only."""
+
+    def __init__(self, state: State, entries: slice, is_last: bool) -> None:
+        super().__init__()
+        self.state, self.entries, self.is_last = state, entries, is_last
+
+    def __missing__(self, name: str) -> np.ndarray:
+        array = self.state[name]
+        if array.ndim:
+            self[name] = array.reshape(-1)[self.entries]
+        else:
+            self[name] = array if self.is_last else array.copy()
+        return self[name]
+
+
+def blocks_of(data: Any, gradient: Any, state: State) -> list[tuple[Any, Any, State]]:
+    """A parameter, its gradient and its state, a block of entries of each at a time."""
+    arrays = [data, gradient, *(x for x in state.values() if x.ndim)]
+    if (
+        data.nbytes <= BLOCK
+        or data.dtype.kind == "c"
+        or not all(x.flags.c_contiguous for x in arrays)
+    ):
+        return [(data, gradient, state)]
+    data, gradient, size = data.reshape(-1), gradient.reshape(-1), data.size
+    each = BLOCK // data.itemsize
+    entries = [slice(k, k + each) for k in range(0, size, each)]
+    return [(data[x], gradient[x], Block(state, x, x.stop >= size)) for x in entries]
 
 
 def in_parts(x: Any, parameter: Any) -> Any:
@@ -217,18 +260,8 @@ class Optimizer:
                         data = parameter.data
                         if not data.flags.writeable:
                             check_memory(data, parameter.name)
-                        before, gradient = in_parts(data, data), value_of(gradient)
-                        gradient = in_parts(gradient, data)
-                        new, new_state = rule(before, gradient, state, *settings)
-                        if new.shape != before.shape:
-                            raise self.misfit(parameter, "parameter", new, before)
-                        write(data, new)
+                        self._update(parameter, value_of(gradient), state, rule, settings)
                         written.append(data)
-                        for name, value in new_state.items():
-                            array = state[name]
-                            if getattr(value, "shape", ()) != array.shape:
-                                raise self.misfit(parameter, f"state {name!r}", value, array)
-                            array[...] = value
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if not isinstance(error, MinigradError):
                 self.check_groups()
@@ -236,6 +269,25 @@ class Optimizer:
         if sum(len(group["params"]) for group in self.param_groups) != len(self.states):
             self.check_groups()
         log.note(written)
+
+    def _update(
+        self, parameter: Tensor, gradient: Any, state: State, rule: Any, settings: list[Any]
+    ) -> None:
+        """Write a new parameter and its new state into their arrays."""
+        data, blocks = parameter.data, [(parameter.data, gradient, state)]
+        if type(data) is type(gradient) is np.ndarray and hasattr(self.rule, "by_entries"):
+            blocks = blocks_of(data, gradient, state)
+        for data, gradient, state in blocks:
+            before = in_parts(data, data)
+            new, new_state = rule(before, in_parts(gradient, data), state, *settings)
+            if new.shape != before.shape:
+                raise self.misfit(parameter, "parameter", new, before)
+            write(data, new)
+            for name, value in new_state.items():
+                array = state[name]
+                if getattr(value, "shape", ()) != array.shape:
+                    raise self.misfit(parameter, f"state {name!r}", value, array)
+                array[...] = value
 
     def check_groups(self) -> None:
         """Raise if groups lack settings, have one out of its range, or have other parameters."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from minigrad.arguments import FRACTION, NOT_NEGATIVE, PART, POSITIVE
 from minigrad.errors import ArgumentError
-from minigrad.optim.optimizer import Optimizer, State, weak
+from minigrad.optim.optimizer import Optimizer, State, by_entries, weak
 
 
+@by_entries
 def sgd_rule(
     parameter: Any,
     gradient: Any,
