@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -73,6 +73,8 @@ class Op:
     domains: tuple[Domain, ...] = (Domain(),)
     broadcasts: bool = False
     jacobian: Jacobian = ""
+    # What forward raises of inputs that do not fit: the op then names itself and them.
+    refusals: ClassVar[Any] = (ValueError, TypeError, IndexError, OverflowError)
 
     def __post_init__(self) -> None:
         check_definition(self, registry)
@@ -97,7 +99,7 @@ class Op:
             nodes.append(x)
         try:
             value = self.forward(*arrays, **attributes)
-        except (ValueError, TypeError, IndexError, OverflowError) as error:
+        except self.refusals as error:
             raise refusal_of(self.name, arrays, attributes, error) from error
         if not any_tensor:
             return value

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import checked
+from minigrad.arguments import advice, checked
 from minigrad.autograd import recording, switched
 from minigrad.dispatch import is_traced
 from minigrad.errors import (
@@ -123,8 +123,8 @@ class Arguments:
         ]
 
 
-def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
-    """For each leaf of an argument x, its cotangent, or None.
+def fitting(name: str, where: str, x: Any, found: Any, what: str = "cotangent") -> list[Any]:
+    """For each leaf of an argument x, its cotangent, or None; or of a result, its tangent.
 
     Raises:
         GradientError, ShapeError, DtypeError: if it does not fit.
@@ -135,16 +135,16 @@ def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
         kind = dict if isinstance(x, dict) else list | tuple
         if not isinstance(found, kind) or {*keys_of(found)} != {*keys_of(x)}:
             raise ShapeError(
-                f"{name} gave {described(found)} as the cotangent of {where}, which is "
-                f"{described(x)}: a cotangent is nested as its argument is"
+                f"{name} gave {described(found)} as the {what} of {where}, which is "
+                f"{described(x)}: they are nested in the same way"
             )
         pairs = ((f"{where}[{key!r}]", x[key], found[key]) for key in keys_of(x))
-        return [y for pair in pairs for y in fitting(name, *pair)]
+        return [y for pair in pairs for y in fitting(name, *pair, what)]
     if not is_inexact(x):
         return [None]
     if isinstance(found, dict | list | tuple):
         raise ShapeError(
-            f"{name} gave {described(found)} as the cotangent of {where}, an array of shape "
+            f"{name} gave {described(found)} as the {what} of {where}, an array of shape "
             f"{shape_of(x)}: return an array"
         )
     found = found if is_given(found) else numbers_of(found)
@@ -154,13 +154,17 @@ def fitting(name: str, where: str, x: Any, found: Any) -> list[Any]:
         )
     if found.dtype.kind not in INEXACT:
         raise DtypeError(
-            f"{name} gave a cotangent of {found.dtype} for {where}: integers and booleans are no "
+            f"{name} gave a {what} of {found.dtype} for {where}: integers and booleans are no "
             "derivatives: write 0.0 for 0, or use g.astype(float)"
         )
     if found.shape != shape_of(x):
+        remedy = {
+            "cotangent": "sum it over the axes along which the argument was broadcast",
+            "tangent": "it has the shape of the result",
+        }
         raise ShapeError(
-            f"{name} gave a cotangent of shape {found.shape} for {where}, of shape {shape_of(x)}: "
-            "sum it over the axes along which the argument was broadcast"
+            f"{name} gave a {what} of shape {found.shape} for {where}, of shape {shape_of(x)}: "
+            f"{remedy[what]}"
         )
     return [found]
 
@@ -443,7 +447,23 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
             each = given.cotangents(f"bwd of {self.name}", found)
             return [each[k] if again else value_of(each[k]) for k in given.wanted]
 
-        return like(result, iter(call_node(self.name, inputs, outputs, pull_back, kept.arrays)))
+        def push(
+            tangents: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
+        ) -> Sequence[Any]:
+            def cotangents_of(*g: Any) -> list[Any]:
+                found = pull_back(dict(enumerate(g)), inputs, held)
+                zero = (zeros(*kind_of(x)) for x in inputs)
+                every = [x if dx is None else dx for x, dx in zip(zero, found, strict=True)]
+                return [every[k] for k in tangents]
+
+            again = recording.get() and any_tensor([*tangents.values(), *inputs])
+            none = [zeros(*kind) for kind in kinds]
+            sent = [*tangents.values()]
+            found = transposed(self.name, cotangents_of, none, sent, NoTransposeError)
+            return found if again else [*map(value_of, found)]
+
+        tensors = call_node(self.name, inputs, outputs, pull_back, kept.arrays, push)
+        return like(result, iter(tensors))
 
     def on_batches(self, batch: Batch) -> custom_vjp:
         outer = custom_vjp(self.of_entries(batch))
@@ -560,7 +580,7 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
                 f"{name} returns a pair, the result and its tangent, and this one returned "
                 f"{described(found)}"
             )
-        tangents = fitting(name, "the result", result, found[1])
+        tangents = fitting(name, "the result", result, found[1], "tangent")
         if moved_by([x.node for x in moved if needs_grad(x)], tangents, start, smooth=False):
             raise NonlinearError(name)
         return found[0], tangents
@@ -644,19 +664,36 @@ class NonlinearError(GradientError):
         )
 
 
-def transposed(name: str, f: Function, none: Sequence[Any], sent: Sequence[Any]) -> list[Any]:
+class NoTransposeError(GradientError):
+    """A vjp is not linear in the cotangents."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"bwd of {name} is not linear in the cotangent (it clips it, or adds to it), and so "
+            f"{name} has no derivative in forward mode, by jvp, linearize or jacfwd: use grad, vjp "
+            "or jacrev"
+        )
+
+
+def transposed(
+    name: str,
+    f: Function,
+    none: Sequence[Any],
+    sent: Sequence[Any],
+    refusal: Callable[[str], Exception] = NonlinearError,
+) -> list[Any]:
     """From the cotangents of what f returns, those of its arguments, by which it is linear; `none`
     are zeros like these.
 
     Raises:
-        NonlinearError: if it is not, or its transpose depends on the arguments.
+        the refusal: if it is not, or its transpose depends on the arguments.
     """
     start = next(births)
     with switched(recording, True):
         run = Rerun(f, none, (), again=True)
         found = run.pull_back(dict(enumerate(sent)))
     if moved_by(run.nodes, found, start) or not all(map(is_zero, run.outputs)):
-        raise NonlinearError(name)
+        raise refusal(name)
     return found
 
 
@@ -760,4 +797,18 @@ def stop_gradient(x: Any) -> Any:
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     np.float64(3.0)
     """
-    return map_tree(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, x)
+    return map_tree(stopped, x)
+
+
+def stopped(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return leaf.detach()
+    if hasattr(leaf, "parameters"):
+        raise ArgumentTypeError(
+            f"stop_gradient of a {type(leaf).__name__}, whose parameters it would not stop: take "
+            "it of the result, or call the module by nn.functional_call with "
+            "stop_gradient(dict(model.named_parameters()))"
+        )
+    if why := advice(leaf):
+        raise ArgumentTypeError(f"stop_gradient of a {type(leaf).__name__}, and not an array{why}")
+    return leaf

@@ -201,7 +201,7 @@ class Foreign:
         return self.known[key], arrays, form
 
     def op(self) -> Op:
-        return self.made or new_op(self.name, "function", self.packed)
+        return self.made or new_op(self.name, "function", self.packed, of=ForeignOp)
 
     def packed(self, *arrays: Any, form: Any, result: Any = None) -> np.ndarray:
         """What the op computes: the function's results on plain arrays, packed."""
@@ -264,11 +264,19 @@ def samples(arrays: Sequence[Any]) -> Iterator[list[np.ndarray]]:
     yield zeros
 
 
-def new_op(name: str, kind: str, forward: Callable[..., Any], vjps: Any = ()) -> Op:
+class ForeignOp(Op):
+    """A function that may call code that is not NumPy, as an op: its errors are its own."""
+
+    refusals = ()
+
+
+def new_op(
+    name: str, kind: str, forward: Callable[..., Any], vjps: Any = (), of: type[Op] = Op
+) -> Op:
     """An op that is not in the registry, which would keep each that was ever made."""
     own = re.sub(r"\W", "_", name).strip("_")
     own = own if own.isidentifier() and not iskeyword(own) else "function"
-    op = Op("processing", f"{own} ({kind} {next(numbers)})", forward, vjps, f"{own}({{0}}, ...)")
+    op = of("processing", f"{own} ({kind} {next(numbers)})", forward, vjps, f"{own}({{0}}, ...)")
     del registry[op.name]
     return op
 

@@ -32,7 +32,7 @@ from minigrad.transforms.batched import is_batched, levels, needs_grad
 from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.jacobian import jacobian
-from minigrad.transforms.loops import lowered
+from minigrad.transforms.loops import lowered, own
 from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
 from minigrad.transforms.reverse import grad, vjp
 from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
@@ -49,12 +49,8 @@ class Unknowns:
     two in the vector: of an array, all real parts, and then all imaginary ones."""
 
     def __init__(self, name: str, tree: Any, what: str = "x0") -> None:
+        check_arrays(name, tree, what)
         self.name, self.tree, self.what = name, map_tree(value_of, tree), what
-        for at, x in leaves_of(self.tree):
-            if not isinstance(x, int | float | complex) and not hasattr(x, "shape"):
-                raise DtypeError(
-                    f"{name}: {what}{at} is a {type(x).__name__}, and not an array{advice(x)}"
-                )
         self.shapes = [np.shape(x) for x in flat(self.tree)]
         self.are_complex = [*map(is_complex, flat(self.tree))]
         sizes = [*map(math.prod, self.shapes)]
@@ -95,6 +91,8 @@ class Unknowns:
         parts = []
         for x, two in zip(map(as_float, leaves), self.are_complex, strict=True):
             parts += [np.reshape(part, -1) for part in ((np.real(x), np.imag(x)) if two else (x,))]
+        if not parts:
+            return np.zeros(0, self.dtype)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def nest(self, vector: Any) -> Any:
@@ -107,6 +105,14 @@ class Unknowns:
             parts.append(np.reshape(part, (*vector.shape[:-1], *shape)))
             start += n
         return like(self.tree, iter(parts))
+
+
+def check_arrays(name: str, tree: Any, what: str) -> None:
+    for at, x in leaves_of(tree):
+        if not isinstance(x, int | float | complex) and not hasattr(x, "shape"):
+            raise DtypeError(
+                f"{name}: {what}{at} is a {type(x).__name__}, and not an array{advice(x)}"
+            )
 
 
 def is_complex(x: Any) -> bool:
@@ -151,7 +157,8 @@ def closed(
 ) -> tuple[Function, tuple[Any, ...]]:
     """f(*given, *args) as a function that uses nothing of a function around it that is compiled,
     and the args that it has then: what it used comes last. In a compiled function a solver runs
-    when those values are known, and not while it is traced."""
+    when those values are known, and not while it is traced. What is given, it may write into."""
+    f = on_copies(f, len(given))
     f, args = closed_under_vmap(name, f, given, map_tree(instead.get(), args))
     how = lowered.get()
     if how is None:
@@ -188,6 +195,19 @@ def closed(
         return like(forms[0], iter(found))
 
     return converted, (*args, outside)
+
+
+def on_copies(f: Function, n: int) -> Function:
+    """f, of copies of its first n arguments: a solver does not see what f writes into them."""
+
+    def of_copies(*args: Any) -> Any:
+        return f(*map_tree(own_copy, args[:n]), *args[n:])
+
+    return of_copies
+
+
+def own_copy(x: Any) -> Any:
+    return own(x) if hasattr(x, "shape") else x
 
 
 def closed_under_vmap(
@@ -607,7 +627,7 @@ def linear(
     settings. `inverse` is near to the inverse of a."""
     b = map_tree(instead.get(), b)
     start = Unknowns(name, b, "b").zeros() if x0 is None else x0
-    unknowns = Unknowns(name, start)
+    unknowns = Unknowns(name, start, "b" if x0 is None else "x0")
     a, args = closed(name, apply_of(a), (start,), args)
     n, near = len(args), inverse
     if inverse is not None:
@@ -647,6 +667,12 @@ def linear(
             raise ArgumentError(
                 f"{name} has not converged in {info if info > 0 else 'its'} iterations: give a "
                 "larger maxiter or rtol" + (", and a symmetric positive matrix" * (method == "cg"))
+            )
+        left, whole = map(np.linalg.norm, (value_of(of_rest(found)), offset))
+        if left > 10 * max(settings.get("atol", 0.0), settings["rtol"] * whole, 1e-4 * whole):
+            raise ArgumentError(
+                f"{name}: A has to be linear, and is not: of the x that is found, A(x) differs "
+                f"from b by {left:.3g}"
             )
         return unknowns.nest(found)
 

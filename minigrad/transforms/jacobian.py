@@ -18,6 +18,7 @@ from minigrad.errors import DtypeError, GradientError, TraceError, UnsupportedEr
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched
+from minigrad.transforms.custom import NoTransposeError
 from minigrad.transforms.forward import path_of, push
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
 from minigrad.transforms.trees import Function, like
@@ -78,7 +79,7 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacfwd(matrices(f, argnums, has_aux, by_gradients), argnums, has_aux)
+    return matrices(matrices(f, argnums, has_aux, by_gradients), argnums, has_aux, forward_first)
 
 
 @checked
@@ -152,7 +153,15 @@ def by_the_smaller_side(run: Recorded) -> Blocks:
     if "c" in {node.value.dtype.kind for node in path_of(run)}:
         return by_rows(run)
     inputs, outputs = (sum(x.size for x in side) for side in (run.inputs, run.outputs))
-    return by_columns(run) if inputs <= outputs else by_rows(run)
+    return forward_first(run) if inputs <= outputs else by_rows(run)
+
+
+def forward_first(run: Recorded) -> Blocks:
+    """By columns; by rows, if a rule of the user's is one of the reverse pass alone."""
+    try:
+        return by_columns(run)
+    except NoTransposeError:
+        return by_rows(run)
 
 
 def by_rows(run: Recorded) -> Blocks:

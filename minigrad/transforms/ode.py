@@ -30,6 +30,7 @@ from minigrad.transforms.implicit import (
     Unknowns,
     as_float,
     by_numbers,
+    check_arrays,
     chosen,
     closed,
     filled,
@@ -140,7 +141,7 @@ class Equation:
         method = self.method if self.method in EXPLICIT else EXPLICIT[-1]
         start, times, numbers = map_tree(value_of, (y0, t, args))
         steps: list[Any] = []
-        if len(times) > 1:
+        if np.any(times != times[0]):
             with switched(recording, False):
                 f = self.of_vectors(numbers)
                 steps = self.between(method, f, start, times).interpolants
@@ -150,6 +151,7 @@ class Equation:
         rows = [y]
         if needs_grad(t):
             y = self.moved(y, t[0], times[0] - t[0], args)
+        rows += [y] * (0 if steps else len(times) - 1)
         for k, step in enumerate(steps):
             at = times[1:][place == k]
             found = [step(step.t), *([step(at).T] if len(at) else [])]
@@ -265,7 +267,7 @@ def odeint(
     Args:
         func: returns dy/dt, nested and shaped as y is.
         y0: a number, an array, or a nest of them; complex, if dy/dt is.
-        t: increasing, or decreasing.
+        t: increasing, or decreasing; a time may be there more than once.
         args: nests are fine. In a compiled function the solver runs between compiled parts.
         rtol, atol: the error that is allowed in a step, relative and absolute; that of derivatives
             is of this size too.
@@ -287,8 +289,10 @@ def odeint(
     """
 
     def between(method: str, f: Function, y0: np.ndarray, t: np.ndarray) -> Any:
-        forward = np.diff(t) > 0
-        if forward.any() and not forward.all():
+        if not np.all(np.isfinite(t)):
+            raise ArgumentError(f"odeint: t has to be finite, and is {t}")
+        change = np.diff(t)
+        if np.any(change > 0) and np.any(change < 0):
             raise ArgumentError("odeint: t has to increase, or to decrease, all along")
         with np.errstate(all="ignore"):  # in steps that turn out to be too long
             if not np.all(np.isfinite(f(t[0], y0))):  # solve_ivp would not return
@@ -300,6 +304,7 @@ def odeint(
             raise ArgumentError(f"odeint has found no solution: {message_of(found)}")
         return found.sol
 
+    check_arrays("odeint", y0, "y0")
     t = as_times("odeint", t)
     func, args = closed("odeint", func, (y0, t[0]), args)
     return trajectory("odeint", func, map_tree(as_float, y0), t, args, method, between)

@@ -4,6 +4,7 @@ import ctypes
 import ctypes.util
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from minigrad import (
     jacobian,
     jacrev,
     jvp,
+    nn,
     no_grad,
     scan,
     stop_gradient,
@@ -417,9 +419,9 @@ def test_a_jvp_whose_value_is_no_numpy(on_numpy: None) -> None:
     ("found", "error", "message"),
     [
         (X, GradientError, "returns a pair, the result and its tangent, and this one"),
-        ((X, X[:2]), ShapeError, r"shape \(2,\) for the result, of shape \(3,\)"),
+        ((X, X[:2]), ShapeError, r"tangent of shape \(2,\) for the result, of shape \(3,\)"),
         ((X, np.arange(3)), DtypeError, "int64 for the result"),
-        ((X, [X]), ShapeError, r"a list with leaves at \[0\] as the cotangent of the result"),
+        ((X, [X]), ShapeError, r"a list with leaves at \[0\] as the tangent of the result"),
     ],
 )
 def test_wrong_tangents(found: Any, error: Any, message: str) -> None:
@@ -460,6 +462,34 @@ def test_a_jvp_that_is_not_linear_in_the_tangents_is_refused(tangent: Any) -> No
     for derivative in derivatives:
         with pytest.raises(GradientError, match=r"the jvp of .* is not linear in the tangents"):
             derivative()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda g: np.clip(g, -0.75, 0.75),
+        lambda g: g / np.sqrt(np.sum(g**2) + 1e-9),
+        lambda g: g + 1.0,
+        np.nan_to_num,
+    ],
+)
+def test_a_vjp_that_is_not_linear_is_one_of_reverse_passes_alone(rule: Any) -> None:
+    """Its transpose, which is the derivative at the cotangent 0, would be another derivative."""
+    unchanged = custom_vjp(lambda x: x * 1.0)
+    unchanged.defvjp(lambda x: (x * 1.0, None), lambda _, g: (rule(g),))
+
+    def f(x: Any) -> Any:
+        return np.sin(unchanged(x))
+
+    rows = np.stack([rule(row) for row in np.diag(np.cos(X))])
+    for wrapped in (lambda f: f, minigrad.compile, lambda f: lambda x: vmap(f)(x[None])[0]):
+        np.testing.assert_allclose(wrapped(jacrev(f))(X), rows)
+        np.testing.assert_allclose(wrapped(jacobian(f))(X), rows)
+        second = jacrev(jacrev(lambda x: np.sum(f(x))))(X)
+        np.testing.assert_allclose(wrapped(hessian(lambda x: np.sum(f(x))))(X), second)
+        for forward in (lambda x: jvp(f, (x,), (x,)), jacfwd(f)):
+            with pytest.raises(GradientError, match=r"bwd of .* is not linear in the cotangent"):
+                wrapped(forward)(X)
 
 
 def test_linear_jvps_that_are_no_products() -> None:
@@ -785,3 +815,52 @@ def test_an_empty_batch_of_code_that_is_not_numpy_has_the_shapes_of_made_up_numb
 
     assert grad(of_batches)(np.zeros((3, 0, 2, 2))).shape == (3, 0, 2, 2)
     assert minigrad.compile(of_batches)(np.zeros((0, 3, 2, 2))) == 0.0
+
+
+def squares_one_by_one() -> Any:
+    f = custom_vjp(lambda x: np.array([float(v) ** 2 for v in x]))
+
+    def bwd(x: Any, g: Any) -> Any:
+        return (np.array([2 * float(v) * float(w) for v, w in zip(x, g, strict=True)]),)
+
+    f.defvjp(lambda x: (f.fun(x), x), bwd)
+    return f
+
+
+def test_between_the_parts_of_a_compiled_loop_that_reads_from_outside(on_numpy: None) -> None:
+    """Its body is traced several times, and each finds the ops of the others again."""
+    f = squares_one_by_one()
+
+    def total(k: Any) -> Any:
+        return np.sum(scan(lambda y, _: (f(y * k), None), X[:2], length=2)[0])
+
+    slope = 6 * 0.5**5 * np.sum(X[:2] ** 4)  # of the sum of k**6 x**4
+    for derivative in (grad(total), minigrad.compile(grad(total)), jacrev(minigrad.compile(total))):
+        np.testing.assert_allclose(derivative(np.array(0.5)), slope)
+
+
+def test_errors_of_a_function_between_compiled_parts_are_its_own(on_numpy: None) -> None:
+    class OutOfRangeError(ValueError):
+        pass
+
+    @custom_vjp
+    def f(x: Any) -> Any:
+        if float(x[0]) > 10:
+            raise OutOfRangeError("it is too hot")
+        return np.array([float(v) ** 2 for v in x])
+
+    compiled = minigrad.compile(lambda x: f(x) * 2)
+    np.testing.assert_allclose(compiled(X), 2 * X**2)
+    with pytest.raises(OutOfRangeError, match=r"^it is too hot$"):
+        compiled(X + 10)
+
+
+def test_what_stop_gradient_does_not_see_into_is_refused() -> None:
+    @dataclass
+    class State:
+        x: Any
+
+    with pytest.raises(ArgumentTypeError, match="of a Linear, whose parameters it would not stop"):
+        stop_gradient([nn.Linear(2, 1)])
+    with pytest.raises(ArgumentTypeError, match=r"of a State.*a dataclass is not a pytree"):
+        stop_gradient(State(X))

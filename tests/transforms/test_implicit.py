@@ -40,6 +40,7 @@ from minigrad.errors import (
 from minigrad.transforms import implicit
 from tests.marks import rows
 
+X0 = np.ones(2)
 A, B = np.array([[2.0, 0.3], [0.1, 1.0]]), np.array([1.0, 2.0])
 
 
@@ -377,7 +378,7 @@ def test_complex_numbers() -> None:
     found = grad(lambda b: np.abs(gmres(matrix, b)[0][0]) ** 2)(b)
     expected = grad(lambda b: np.abs(np.linalg.solve(matrix, b)[0]) ** 2)(b)
     np.testing.assert_allclose(found, expected, 1e-8)
-    with pytest.raises(DtypeError, match="is complex, and x0 is real: give x0 as complex numbers"):
+    with pytest.raises(DtypeError, match="is complex, and b is real: give b as complex numbers"):
         gmres(matrix, np.ones(2))
     single = root(lambda z: z**2 + 1, np.complex64(0.5 + 0.5j))
     np.testing.assert_allclose(single, 1j, 1e-5, 1e-6)
@@ -552,3 +553,72 @@ def test_an_empty_batch_is_solved(solver: Any) -> None:
 def test_results_of_other_shapes_are_refused_at_the_users_line(name: Any, call: Any) -> None:
     with pytest.raises(ShapeError, match=rf"^{name}(:| is)(.|\n)*test_implicit.py:\d+"):
         call()
+
+
+def writing(x: Any) -> Any:
+    x -= 3.0
+    x *= 0.5
+    return x
+
+
+def quadratic(x: Any) -> Any:
+    return np.sum(writing(x) ** 2)
+
+
+def doubled(x: Any) -> Any:
+    y = 2.0 * x
+    x[:] = 0.0
+    return y
+
+
+@pytest.mark.parametrize(
+    ("solve", "expected"),
+    [
+        (lambda a: fixed_point(writing, X0) * a, -3.0),
+        (lambda a: root(writing, X0) * a, 3.0),
+        (lambda a: minimize(quadratic, X0) * a, 3.0),
+        (lambda a: cg(doubled, 6.0 * a * np.ones(2))[0], 3.0),
+        (lambda a: gmres(doubled, 6.0 * a * np.ones(2))[0], 3.0),
+        (lambda a: through_time(writing, 4.0 * a * np.ones(2))[-1], 3 + np.exp(0.5)),
+    ],
+)
+def test_functions_may_write_into_what_they_are_given(solve: Any, expected: float) -> None:
+    one = np.array(1.0)
+    for found in (solve(one), minigrad.compile(solve)(one), vmap(solve)(one[None])[0]):
+        np.testing.assert_allclose(found, expected)
+    by_a = jacobian(solve)
+    np.testing.assert_allclose(minigrad.compile(by_a)(one), by_a(one))
+    np.testing.assert_array_equal(X0, np.ones(2))
+
+
+def test_in_the_rounds_of_a_compiled_loop(on_numpy: None) -> None:
+    """Steps of the implicit method of Euler."""
+
+    def end(k: Any) -> Any:
+        def step(y: Any, _: Any) -> Any:
+            return root(lambda z: z - y + 0.1 * k * z**3, y), None
+
+        return scan(step, 1.0, length=3)[0]
+
+    k, h = np.array(2.0), 1e-5
+    for f in (minigrad.compile(grad(end)), grad(minigrad.compile(end)), grad(end)):
+        np.testing.assert_allclose(f(k), (end(k + h) - end(k - h)) / (2 * h), 1e-6)
+    np.testing.assert_allclose(minigrad.compile(hessian(end))(k), grad(grad(end))(k))
+
+
+def test_errors_in_a_compiled_function_are_those_without(on_numpy: None) -> None:
+    with pytest.raises(ArgumentError, match=r"^root has found no solution from this x0"):
+        minigrad.compile(lambda a: root(lambda x: x**2 + a, 1.0))(np.array(1.0))
+
+
+def test_nests_without_arrays() -> None:
+    assert root(lambda x: x, {}) == fixed_point(lambda x: x, {}) == {}
+    assert through_time(lambda y: y, {}) == {}
+
+
+def test_equations_that_are_not_linear_are_refused() -> None:
+    a, b = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([1.0, 2.0])
+    for solve in (cg, gmres):
+        with pytest.raises(ArgumentError, match=r"A has to be linear, and is not|not converged"):
+            solve(lambda x: a @ x + 0.1 * x**2, b)
+        np.testing.assert_allclose(solve(lambda x: a @ x + 1.0, b)[0], np.linalg.solve(a, b - 1))

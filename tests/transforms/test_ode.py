@@ -220,3 +220,33 @@ def test_of_an_empty_y0_the_solution_is_empty(method: Any) -> None:
 def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     with pytest.raises(ArgumentError, match="'Radau' or 'BDF' or 'LSODA', and is 'rk4'"):
         odeint(lambda y, t: -y, np.ones(2), np.array([0.0, 1.0]), method="rk4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["RK45", "DOP853", "BDF"])
+def test_times_more_than_once(method: Any) -> None:
+    for times in ([0.5, 1.0, 1.0], [0.5, 0.5, 1.0], [1.0, 0.5, 0.5], [0.5, 0.5, 0.5]):
+        t, weights = np.array(times), np.array([1.0, 2.0, 3.0])
+
+        def total(t: Any, k: Any) -> Any:
+            y = odeint(lambda y, t: -k * t * y, 1.0, t, method=method, rtol=1e-9, atol=1e-9)
+            return np.sum(weights * y)  # noqa: B023
+
+        def exact(t: Any, k: Any) -> Any:
+            return np.sum(weights * np.exp(-k * (t**2 - t[0] ** 2) / 2))  # noqa: B023
+
+        np.testing.assert_allclose(total(t, 0.7), exact(t, 0.7), 1e-6)
+        for found, expected in zip(*(grad(f, (0, 1))(t, 0.7) for f in (total, exact)), strict=True):
+            np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("times", [[0.0, np.nan], [np.nan, 1.0], [0.0, np.inf], [1.0, 2.0, 1.0]])
+def test_times_that_solve_ivp_would_not_return_from(times: Any) -> None:
+    solve = lambda t: odeint(lambda y, t: -y, 1.0, t)  # noqa: E731
+    for f in (solve, grad(lambda t: solve(t)[-1]), minigrad.compile(solve)):
+        with pytest.raises(ArgumentError, match=r"t has to be finite|t has to increase"):
+            f(np.array(times))
+
+
+def test_a_start_that_is_no_array() -> None:
+    with pytest.raises(DtypeError, match="y0 is a str, and not an array"):
+        odeint(lambda y, t: -y, "one", T)

@@ -77,8 +77,9 @@ def remembering_errors() -> Iterator[None]:
 class Frame:
     """Where values are recorded: a traced function, or the body of a loop or branch in it.
 
-    `bodies`: what was traced inside of it as such, in order. `drawn`: random numbers, with their
-    generators; `why_not`: why there can be none, or empty.
+    `bodies`: what was traced inside of it as such, in order. `foreign`: the ops of functions that
+    are not NumPy. `drawn`: random numbers, with their generators; `why_not`: why there can be none,
+    or empty.
     """
 
     name: str = ""
@@ -86,6 +87,7 @@ class Frame:
     values: list[Value] = field(default_factory=list)
     drawn: list[tuple[Any, Value]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    foreign: list[Op] = field(default_factory=list)
 
 
 @implements("foreign op")
@@ -94,8 +96,8 @@ def foreign_op(make: Callable[[], Op]) -> Op:
     function was made as well."""
     recorder = recorder_here()
     if recorder.again is None:
-        recorder.foreign.append(make())
-        return recorder.foreign[-1]
+        recorder.frames[-1].foreign.append(make())
+        return recorder.frames[-1].foreign[-1]
     op = next(recorder.foreign_again, None)
     if op is None:
         raise errors.TraceError(VARIES)
@@ -189,7 +191,6 @@ class Recorder:
         self.again: Iterator[Value] | None = None
         self.drawn_again: Iterator[tuple[Any, Value]] = iter(())
         self.bodies_again: Iterator[Any] = iter(())
-        self.foreign: list[Op] = []
         self.foreign_again: Iterator[Op] = iter(())
 
     @property
@@ -203,7 +204,7 @@ class Recorder:
     @contextmanager
     def inside(self, frame: Frame) -> Iterator[None]:
         """Inside, values are recorded in another frame, or compared with those that are there."""
-        before = self.again, self.drawn_again, self.bodies_again
+        before = self.again, self.drawn_again, self.bodies_again, self.foreign_again
         self.frames.append(frame)
         try:
             if self.again is None:
@@ -214,7 +215,7 @@ class Recorder:
                 self.finish_frame()
         finally:
             self.frames.pop()
-            self.again, self.drawn_again, self.bodies_again = before
+            self.again, self.drawn_again, self.bodies_again, self.foreign_again = before
 
     @contextmanager
     def undone(self) -> Iterator[Writes]:
@@ -393,10 +394,9 @@ class Recorder:
         return value
 
     def start_verification(self) -> None:
-        if len(self.frames) == 1:
-            self.foreign_again = iter(self.foreign)
         self.again, self.drawn_again = iter(self.values), iter(self.drawn)
         self.bodies_again = iter(self.frames[-1].bodies)
+        self.foreign_again = iter(self.frames[-1].foreign)
 
     def finish_frame(self) -> None:
         for left in (self.again, self.drawn_again, self.bodies_again):

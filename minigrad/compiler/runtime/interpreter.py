@@ -134,7 +134,7 @@ def run(op: Op, arrays: list[Any], attributes: dict[str, Any]) -> Any:
     try:
         with np.errstate(all="ignore"):
             return op.forward(*arrays, **attributes)
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+    except op.refusals as error:
         raise refusal_of(op.name, arrays, attributes, error) from error
 
 
