@@ -28,6 +28,8 @@ PullBack = Callable[[dict[int, Any], Sequence[Any], Sequence[Any]], Sequence[Any
 # From the tangents of some inputs by their positions, the inputs, and what the call has kept: the
 # tangent of each output, or None for zeros.
 Push = Callable[[dict[int, Any], Sequence[Any], Sequence[Any]], Sequence[Any]]
+# Given the inputs, and what the call has kept.
+Check = Callable[[Sequence[Any], Sequence[Any]], None]
 
 
 # While a sparsity pattern is looked for: compiled and checkpointed functions run op by op, as what
@@ -65,7 +67,7 @@ class Call:
     The node's inputs are `wanted` ones to differentiate by, and then what `pull_back` needs beside
     them; `outputs` has those of these that are outputs of the call, with their positions. `push` is
     there if its author knows the derivative forward as well, and `is_forward` if that is the only
-    one. `result` is the op of the outputs.
+    one; `check` raises if `pull_back` has no transpose. `result` is the op of the outputs.
     """
 
     family = "call"
@@ -78,8 +80,10 @@ class Call:
         push: Push | None = None,
         outputs: Mapping[int, int] = MappingProxyType({}),
         is_forward: bool = False,
+        check: Check | None = None,
     ) -> None:
         self.name, self.wanted, self.pull_back, self.push = name, wanted, pull_back, push
+        self.check = check
         self.outputs, self.result, self.is_forward = outputs, Result(name), is_forward
 
     @property
@@ -173,6 +177,7 @@ def call_node(
     kept: Sequence[Any] = (),
     push: Push | None = None,
     is_forward: bool = False,
+    check: Check | None = None,
 ) -> list[Tensor]:
     """Outputs of a call that was computed from `inputs`, as Tensors that are differentiated by its
     `pull_back`.
@@ -187,6 +192,7 @@ def call_node(
             recorded, those that are the same arrays as outputs are given as Tensors.
         push: see `Push`; without, forward derivatives are the transpose of `pull_back`.
         is_forward: whether `pull_back` only says why there is no derivative backward.
+        check: called with the inputs and `kept` before `pull_back` is transposed; it may raise.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> def pull_back(sent, inputs, kept):
@@ -203,7 +209,8 @@ def call_node(
     kept = [value_of(x) for x in kept]
     outs = [(k, y) for k, y in enumerate(arrays) if y.dtype.kind in INEXACT]
     found = {n: k for n, x in enumerate(kept) for k, y in outs if x is y}
-    node = record(Call(name, len(inputs), pull_back, push, found, is_forward), [*inputs, *kept])
+    op = Call(name, len(inputs), pull_back, push, found, is_forward, check)
+    node = record(op, [*inputs, *kept])
     return [
         Tensor.of(returned(y, node, k) if y.dtype.kind in INEXACT else Node(y))
         for k, y in enumerate(arrays)

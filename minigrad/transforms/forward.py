@@ -248,14 +248,17 @@ def tangents_of_results(
     transpose of its pull-back."""
     op: Any = call.op
     places: dict[Node, int] = {node: node.attributes["position"] for node in results}
+    inputs = inputs_of(call, view)
+    kept = op.kept(view(call), inputs)
     if op.push is None:
+        if op.check is not None:
+            op.check(inputs[: op.wanted], kept)
         cotangents = {k: cotangent_of(node) for node, k in places.items()}
         sent, variables = Cotangents.of(dict(cotangents)), [*cotangents.values()]
         found = transposed(call, given, view, sent, variables)
         every: Any = dict(zip(cotangents, found, strict=True))
     else:
-        inputs = inputs_of(call, view)
-        every = op.push(given, inputs[: op.wanted], op.kept(view(call), inputs))
+        every = op.push(given, inputs[: op.wanted], kept)
     pairs = ((node, every[k]) for node, k in places.items())
     return {node: fitting(t, node.value) for node, t in pairs if t is not None}
 

@@ -18,7 +18,7 @@ from minigrad.errors import DtypeError, GradientError, TraceError, UnsupportedEr
 from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched
-from minigrad.transforms.custom import NoTransposeError
+from minigrad.transforms.custom import NonlinearRuleError
 from minigrad.transforms.forward import path_of, push
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
 from minigrad.transforms.trees import Function, like
@@ -160,7 +160,7 @@ def forward_first(run: Recorded) -> Blocks:
     """By columns; by rows, if a rule of the user's is one of the reverse pass alone."""
     try:
         return by_columns(run)
-    except NoTransposeError:
+    except NonlinearRuleError:
         return by_rows(run)
 
 
