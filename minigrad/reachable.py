@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial
 from pickle import dumps, loads
-from types import BuiltinMethodType, FunctionType, MethodType
+from types import BuiltinMethodType, CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,48 @@ def attributes(x: Any, names: set[str], deep: bool = False) -> list[Any]:
     if is_of_user(type(x)):
         found += map(vars, type(x).__mro__)
     return [own[name] for own in found for name in names & own.keys()]
+
+
+def as_it_is_now(function: Any, known: dict[int, Any] | None = None) -> Any:
+    """A function that reads its variables of outside as they are now: those around it, and those of
+    its module that its code names. So do functions among them. What it assigns to them is not seen.
+    """
+    known = {} if known is None else known
+    if id(function) in known:
+        return known[id(function)]
+    if isinstance(function, MethodType):
+        return MethodType(as_it_is_now(function.__func__, known), function.__self__)
+    if isinstance(function, partial):
+        inner = as_it_is_now(function.func, known)
+        return partial(inner, *function.args, **function.keywords)
+    if not isinstance(function, FunctionType):
+        return function
+    variables, names = function.__globals__, set[str]()
+    if is_of_user(function):
+        names = named_in(function.__code__) & variables.keys()
+        variables = {name: variables[name] for name in names | KEPT}
+    elif not function.__closure__:
+        return function
+    closure = tuple(CellType() for _ in function.__closure__ or ())
+    made = FunctionType(function.__code__, variables, function.__name__, None, closure)
+    known[id(function)] = made
+    made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    vars(made).update(vars(function))
+    for name in names:
+        variables[name] = as_it_is_now(variables[name], known)
+    for cell, now in zip(function.__closure__ or (), closure, strict=True):
+        with suppress(ValueError):  # that it has no value yet
+            now.cell_contents = as_it_is_now(cell.cell_contents, known)
+    return made
+
+
+KEPT = {"__builtins__", "__name__"}  # of the variables of a module
+
+
+def named_in(code: CodeType) -> set[str]:
+    """The names of attributes and variables of the module in a function, and in those in it."""
+    inner = [named_in(x) for x in code.co_consts if isinstance(x, CodeType)]
+    return {*code.co_names}.union(*inner)
 
 
 def generators_of(found: Sequence[Any]) -> list[Any]:

@@ -298,7 +298,8 @@ def check_writeable(target: Any) -> None:
 
 READ_ONLY = (
     "read-only, as single numbers, results of broadcast_to and diagonal, entries of the xs of a "
-    "scan, and arguments under vmap are: write into y = np.copy(x)"
+    "scan, what the condition of a while_loop is given, and arguments under vmap are: write into "
+    "y = np.copy(x)"
 )
 
 

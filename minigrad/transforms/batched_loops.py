@@ -243,7 +243,8 @@ class BatchedLoops:
         if not (tried.inside and recording.get()):
             with level.outside():
                 found = function(wholes)
-            return level.entries(found, kinds)
+            # Copies of what an outer transform differentiates, for a leaf is not written into.
+            return [np.copy(x) if needs_grad(x) else x for x in level.entries(found, kinds)]
         watched = [k for k, x in enumerate(leaves) if needs_grad(x)]
         inputs = [*map(Tensor.of, tried.captured), *(leaves[k] for k in watched)]
         with level.outside(), switched(recording, True):

@@ -16,12 +16,13 @@ from minigrad.autograd import recording, switched
 from minigrad.errors import GradientError
 from minigrad.graph import Node, births
 from minigrad.inside import traced_form
+from minigrad.reachable import as_it_is_now
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import KINDS, Kind, Level, levels, needs_grad
 from minigrad.transforms.calls import as_written, call_node
 from minigrad.transforms.draws import Draws, check_the_same
 from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
-from minigrad.transforms.trees import Function, flat, like
+from minigrad.transforms.trees import Function, flat, like, map_tree
 from minigrad.watch import instead, replaced_by
 from minigrad.writes import Overwritten, log
 
@@ -70,6 +71,21 @@ class Checkpointed:
             return self
         return Checkpointed(bind(self.function, instance, owner))
 
+    def of_own_arguments(self, own: Function) -> Checkpointed:
+        """The same, of a function that may write into its arguments: it is given own(x) of x."""
+
+        function = self.function
+
+        def of_own(*args: Any) -> Any:
+            return function(*map_tree(own, args))
+
+        of_own.__name__ = self.name
+        return Checkpointed(of_own)
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not recording.get() or as_written.get() or traced_form.get() is not None:
             return self.function(*args, **kwargs)
@@ -80,18 +96,18 @@ class Checkpointed:
 
     def of_entries(self, level: Level, arguments: Any) -> Any:
         """A call under vmap, as one of whole batches outside of it, where it is differentiated."""
-        leaves, kinds = flat(arguments), list[Kind]()
+        function, leaves, kinds = self.function, flat(arguments), list[Kind]()
         own = [k for k, x in enumerate(leaves) if needs_grad(x) and level.is_own(value_of(x))]
 
         def on_batches(*wholes: Any) -> Any:
             with level.inside():
                 given = dict(zip(own, map(level.entry, wholes), strict=True))
                 args, kwargs = like(arguments, (given.get(k, x) for k, x in enumerate(leaves)))
-                found = self.function(*args, **kwargs)
+                found = function(*args, **kwargs)
                 kinds[:] = level.kinds_of(parts := flat(found))
                 return like(found, iter(level.wholes(parts, kinds)))
 
-        on_batches.__name__ = getattr(self, "__name__", type(self.function).__name__)
+        on_batches.__name__ = self.name
         wholes = [level.whole(leaves[k]) for k in own]
         with level.outside():
             found = Checkpointed(on_batches)(*wholes)
@@ -101,6 +117,7 @@ class Checkpointed:
 class Run:
     """The first run of a function, on `arguments`: what the second one needs to be the same.
 
+    `again`: the function, which reads its variables as they are now.
     `tensors`: the leaves of the arguments that require a gradient. `outputs`: the places, among the
     leaves of the result, of those that do. `captured`: the nodes from outside that they depend on
     beside the arguments. `states`: generators, with their states before it drew from them. Of a run
@@ -109,7 +126,8 @@ class Run:
     """
 
     def __init__(self, function: Function, arguments: Any, level: Level | None = None) -> None:
-        self.function, self.arguments, self.level = function, arguments, level
+        self.function, self.again = function, as_it_is_now(function)
+        self.arguments, self.level = arguments, level
         self.name = getattr(function, "__name__", type(function).__name__)
         self.leaves = flat(arguments)
         self.wanted = [k for k, x in enumerate(self.leaves) if self.is_own(x)]
@@ -125,7 +143,7 @@ class Run:
             start = next(births)
             variables = [Tensor.of(Node(x.data, True)) for x in self.tensors]
             nodes = [x.node for x in variables]
-            found = self.run(*variables)
+            found = self.run(self.function, *variables)
         self.written = written_since(start)
         leaves = flat(found)
         self.outputs = [k for k, y in enumerate(leaves) if self.is_own(y)]
@@ -142,14 +160,14 @@ class Run:
             leaves[k] = y
         return like(found, iter(leaves))
 
-    def run(self, *variables: Tensor) -> Any:
-        """The function, of these in the place of the Tensors in the arguments."""
+    def run(self, function: Function, *variables: Tensor) -> Any:
+        """A function, of these in the place of the Tensors in the arguments."""
         for x, given in zip(variables, self.tensors, strict=True):
             x.node.name = given.name
         given = dict(zip(self.wanted, variables, strict=True))
         leaves = (given.get(k, x) for k, x in enumerate(self.leaves))
         args, kwargs = like(self.arguments, leaves)
-        return self.function(*args, **kwargs)
+        return function(*args, **kwargs)
 
     def pull_back(
         self, sent: dict[int, Any], inputs: Sequence[Any], held: Sequence[Any]
@@ -161,7 +179,7 @@ class Run:
         here = switched(redone, (*redone.get(), self.level))
         with self.draws.repeated(), restored(self.written), here, replaced_by(self.instead):
             tensors, again = inputs[: len(self.tensors)], any(map(needs_grad, inputs))
-            run = Rerun(lambda *xs: flat(self.run(*xs)), tensors, self.captured, again)
+            run = Rerun(lambda *xs: flat(self.run(self.again, *xs)), tensors, self.captured, again)
         outputs = [k for k, y in enumerate(run.outputs) if self.is_own(y)]
         with requiring_grad(self.captured):
             others = from_outside([run.outputs[k].node for k in outputs], start, run.nodes)

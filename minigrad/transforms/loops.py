@@ -73,6 +73,8 @@ def scan(
     rows = Rows(xs, length)
     if isinstance(f, Checkpointed) and rows.length > CHUNKS:
         return in_chunks(f, init, rows, reverse)
+    if isinstance(f, Checkpointed):
+        f = f.of_own_arguments(unshared)
     carry = Carry("scan", init)
     if (how := lowered.get()) is not None:
         ys = Rounds()
@@ -107,11 +109,12 @@ def in_chunks(f: Checkpointed, init: Any, rows: Rows, reverse: bool) -> tuple[An
     count = rows.length // size
     parts = [(0, count * size), (count * size, rows.length)]
 
-    inner = f if size > CHUNKS else f.function  # of so few rounds, all is kept
+    # Of so few rounds, all is kept.
+    function, of_round = f.function, checkpoint if size > CHUNKS else lambda f: f
 
     @checkpoint
     def chunk(carry: Any, x: Any) -> Any:
-        return scan(inner, carry, x, size, reverse)
+        return scan(of_round(function), carry, x, size, reverse)
 
     def of_part(carry: Any, start: int, end: int) -> tuple[Any, Any]:
         leaves = [x[start:end] for x in rows.leaves]
@@ -187,7 +190,7 @@ def while_loop(cond: Function, body: Function, init: Any, bound: Bound | None = 
     carry = Carry("while_loop", init)
 
     def goes_on(state: list[Any]) -> Any:
-        found = run("while_loop: cond(carry)", cond, carry.form(state))
+        found = run("while_loop: cond(carry)", cond, carry.form([*map(for_reading, state)]))
         return boolean(found, "while_loop: what cond returns")
 
     def step(state: list[Any]) -> list[Any]:
@@ -242,7 +245,8 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
 
     Only one of them is run. In a compiled function both are traced, and must return the same
     structure, shapes and dtypes, where Python's numbers are weak, as in arithmetic. Where pred
-    differs between the entries of a vmap, both are run, and np.where chooses.
+    differs between the entries of a vmap, both are run, and np.where chooses. The operands are
+    their own: they may write into them, which nothing else sees.
 
     Raises:
         ShapeError, DtypeError: if pred is not a single boolean, or, in a compiled function, the
@@ -252,12 +256,15 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     np.float64(0.0)
     """
     pred, how = boolean(pred, "cond: pred"), lowered.get()
-    of_branch = partial(run, "cond: a branch")
+
+    def of_branch(function: Function) -> Any:
+        return run("cond: a branch", function, *map_tree(unshared, operands))
+
     if is_traced(value_of(pred)):
         results = Branches()
 
         def of(function: Function) -> list[Any]:
-            return results.leaves(of_branch(function, *operands))
+            return results.leaves(of_branch(function))
 
         if how is None or is_batched(pred):
             pairs = zip(of(if_true), of(if_false), strict=True)
@@ -265,7 +272,7 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
         else:
             leaves = how.branch(pred, [partial(of, f) for f in (if_true, if_false)])
         return like(results.tree, iter(leaves))
-    return of_branch(if_true if pred else if_false, *operands)
+    return map_tree(unshared, of_branch(if_true if pred else if_false))
 
 
 def run(what: str, function: Function, *args: Any) -> Any:
@@ -585,11 +592,29 @@ def owned(state: list[Any]) -> list[Any]:
     return state if lowered.get() is not None else [*map(own, state)]
 
 
+def unshared(x: Any) -> Any:
+    """A leaf that nothing else sees a write into, and anything but an array or a Tensor as it
+    is."""
+    if not isinstance(x, Tensor | np.ndarray):
+        return x
+    return own(x) if lowered.get() is None else np.copy(x)
+
+
 def own(x: Any) -> Any:
     recorded = isinstance(x, Tensor) and x.node.op is not None
     if recorded and x.data.flags.writeable:
         return snapshot(x)  # written into, it gets another node
     return x if isinstance(x, np.generic) else np.copy(x)
+
+
+def for_reading(x: Any) -> Any:
+    """A leaf for a function that is not to change it: an array is read-only, and of anything else,
+    nothing sees a write."""
+    if type(x) is not np.ndarray:
+        return np.copy(x) if is_batched(x) else settled([x])[0]
+    x = x.view()
+    x.flags.writeable = False
+    return x
 
 
 def settled(leaves: Sequence[Any]) -> list[Any]:

@@ -333,6 +333,7 @@ def written_in_a_round(x: Any) -> Any:
     def f(u: Any, e: Any) -> Any:
         v, _ = scan(lambda v, y: (v + y * u, None), u, e)
         u *= 2
+        v += 1
         return u + v, v
 
     return np.sum(np.sin(scan(f, x, XS)[1]))

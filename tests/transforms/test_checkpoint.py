@@ -3,6 +3,7 @@
 import copy
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -383,3 +384,48 @@ def test_memory_of_a_compiled_scan_grows_as_the_logarithm(rounds: int) -> None:
     few, many = (arena(n, checkpoint) for n in (50, rounds))
     assert 0 < many < few * np.log(rounds) / np.log(50) * 2
     assert rounds > 3000 or many < arena(rounds, lambda f: f) / 15
+
+
+def test_the_second_run_reads_variables_as_they_were() -> None:
+    """As each round of a loop of Python rebinds what a lambda in it reads."""
+
+    def run(x: Any, wrap: Any) -> Any:
+        for k in (2.0, 3.0):
+
+            def double(x: Any) -> Any:
+                return k * x  # noqa: B023
+
+            x = wrap(lambda x: np.sin(double(x)) * k)(x)  # noqa: B023
+            x = scan(wrap(lambda c, _: (np.tanh(c * k), None)), x, length=40)[0]  # noqa: B023
+        return np.sum(x)
+
+    wanted = grad(run)(X, lambda f: f)
+    np.testing.assert_allclose(grad(run)(X, checkpoint), wanted, rtol=1e-14)
+    np.testing.assert_allclose(grad(run)(X, lambda f: checkpoint(partial(f))), wanted, rtol=1e-14)
+    np.testing.assert_allclose(vmap(grad(run), (0, None))(X, checkpoint), wanted, rtol=1e-14)
+
+    calls = 0
+
+    def counted(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return x * calls
+
+    assert grad(lambda x: checkpoint(counted)(x) + checkpoint(counted)(x))(1.0) == 3
+    assert calls == 2
+
+
+@pytest.mark.parametrize("rounds", [3, 40])
+def test_rounds_write_into_their_carry(rounds: int) -> None:
+    def f(c: Any, _: Any) -> Any:
+        c[0] += 0.1
+        c *= np.cos(c)
+        return c, c[::-1]
+
+    def run(x: Any, f: Any) -> Any:
+        return np.sum(scan(f, x, length=rounds)[1] ** 2)
+
+    wanted = grad(run)(X, f)
+    np.testing.assert_allclose(grad(run)(X, checkpoint(f)), wanted, rtol=1e-12)
+    of_each = vmap(grad(run), (0, None))(np.stack([X, X]), checkpoint(f))
+    np.testing.assert_allclose(of_each, [wanted, wanted], rtol=1e-12)

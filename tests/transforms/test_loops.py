@@ -495,3 +495,64 @@ def test_many_entries_of_xs_and_their_derivatives() -> None:
     np.testing.assert_allclose(
         minigrad.hvp(f)(xs, v), minigrad.hvp(by_hand)(xs, v), rtol=1e-9, atol=1e-12
     )
+
+
+def branches_that_write(u: Any, v: Any) -> Any:
+    """By values: what branches are given is their own, and so is what cond returns."""
+
+    def add(u: Any, v: Any) -> Any:
+        u += v
+        return u, v
+
+    def double(u: Any, v: Any) -> Any:
+        v *= 2
+        return u, v
+
+    w = u * 1.0
+    sums = cond(np.sum(v) > 0, add, double, w, v)
+    same = cond(np.sum(v) > 0, lambda: w, lambda: w)
+    w += 100
+    return *sums, same, w
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_branches_write_into_operands_of_their_own(sign: float) -> None:
+    u, v = np.array([1.0, 2.0]), sign * np.array([3.0, 4.0])
+    ends = (u + v, v) if sign > 0 else (u, 2 * v)
+    wanted = np.array([*ends, u, u + 100])
+    for run in (branches_that_write, minigrad.compile(branches_that_write)):
+        np.testing.assert_array_equal(run(u, v), wanted)
+        np.testing.assert_array_equal([u, v], [[1, 2], sign * np.array([3, 4])])
+    us, vs = np.stack([u, u, u]), np.stack([v, -v, v])
+    of_each = [np.array(branches_that_write(u, v)) for u, v in zip(us, vs, strict=True)]
+    for run in (vmap(branches_that_write), minigrad.compile(vmap(branches_that_write))):
+        np.testing.assert_array_equal(np.stack(run(us, vs), 1), of_each)
+
+    def total(u: Any, v: Any) -> Any:
+        return sum(np.sum(np.sin(x)) for x in branches_that_write(u, v))
+
+    slope = grad(total)(u, v)
+    d = np.cos(ends[0]) + np.cos(u) + np.cos(u + 100)
+    np.testing.assert_allclose(slope, d, 1e-14)
+    np.testing.assert_allclose(minigrad.compile(grad(total))(u, v), slope, 1e-14)
+    np.testing.assert_allclose(minigrad.compile(vmap(grad(total)))(us, vs)[0], slope, 1e-14)
+
+
+def test_nothing_sees_what_a_condition_writes() -> None:
+    def goes_on(c: Any) -> Any:
+        c += 10
+        return np.sum(c) < 100
+
+    def run(x: Any) -> Any:
+        return while_loop(goes_on, lambda c: 2 * c, x * 1.0, bound=20)
+
+    xs = np.array([[1.0, 2.0], [3.0, 1.0]])
+    wanted = np.array([[32.0, 64.0], [96.0, 32.0]])  # while the sum is less than 80
+    for f in (vmap(run), minigrad.compile(vmap(run)), lambda xs: map(minigrad.compile(run), xs)):
+        np.testing.assert_array_equal([*f(xs)], wanted)
+    for x, y in zip(xs, wanted, strict=True):
+        np.testing.assert_array_equal(run(Tensor(x)).data, y)
+    with pytest.raises(
+        ArgumentError, match=r"cond\(carry\) writes into an array that is read-only"
+    ):
+        run(xs[0])
