@@ -9,6 +9,7 @@ or two of y, and multiplies it by one number of x for each row. The elementwise 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -331,10 +332,10 @@ class Dots(Tiles):
         return columns, columns, min(8, (machine.registers - columns - 1) // columns)
 
     def depth_loops(self) -> list[Var]:
-        """The loop over the vectors of the depth."""
-        (self.term,) = self.contraction.depth[0].terms
+        """The loops over the depth, the last over vectors: of several loops, into whole ones."""
+        *outer, self.term = super().depth_loops()
         self.vector = Var(self.term.name, self.term.extent // self.lanes)
-        return [self.vector]
+        return [*outer, self.vector]
 
     def places(self, row: Expr, column: Expr, depth: Expr) -> tuple[Expr, Expr]:
         """Where x and y are read for an entry of a tile and a step of the depth."""

@@ -60,9 +60,11 @@ def steps_of(value: Value, order: tuple[int, ...], vector: int) -> int:
     lanes = vector // value.dtype.itemsize
     layouts = {value: ordered(value.shape, order)}
     it = rules_of(value.op).contraction(value, layouts, lanes)
+    steps = math.prod(map(extent, (*it.batch, it.row, *it.depth)))
+    if it.along_depth:
+        return steps * it.columns // lanes
     width = width_of(value.dtype, it.columns, vector)
-    panels = -(-it.columns // width)
-    return math.prod(map(extent, (*it.batch, it.row, *it.depth))) * panels * (width // lanes)
+    return steps * -(-it.columns // width) * (width // lanes)
 
 
 def order_of(
@@ -221,7 +223,7 @@ class Packer:
             fits_x = fits_y = lambda base: stride(base, it.depth[-1]) == 1
             pack_y = partial(depth_last_layout, y, y_index, it)
         if it.x_order is not None:
-            fits_x = partial(are_rows_near, it)
+            fits_x = partial(are_rows_near, it, fits_x)
             pack_x = partial(ordered, x.shape, it.x_order)
         own = Access(x, layouts[x].address(x_index))
         if fits_x(own) and is_contiguous(it, own):  # a copy does not reorder it
@@ -363,9 +365,10 @@ def is_contiguous(it: Contraction, base: Access) -> bool:
     return step in (0, 1) or (stride(base, it.row) == 1 and abs(step) <= costs.MAX_ROW_STRIDE)
 
 
-def are_rows_near(it: Contraction, base: Access) -> bool:
-    """Whether x is contiguous, and its rows are not far apart."""
-    return is_contiguous(it, base) and abs(stride(base, it.row)) <= costs.MAX_ROW_STRIDE
+def are_rows_near(it: Contraction, fits: Callable[[Access], bool], base: Access) -> bool:
+    """Whether x fits, is contiguous, and has rows that are not far apart."""
+    near = abs(stride(base, it.row)) <= costs.MAX_ROW_STRIDE
+    return fits(base) and is_contiguous(it, base) and near
 
 
 def is_vector_loadable(it: Contraction, width: int, base: Access) -> bool:

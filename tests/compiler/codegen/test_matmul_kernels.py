@@ -352,6 +352,61 @@ def test_convolutions_backwards(images_last: bool) -> None:
     check([(gradients(how), xs) for how, xs in made], some)
 
 
+FEW_CHANNELS: list[tuple[Shape, Shape, dict[str, Any]]] = [
+    ((3, 32, 6, 7), (1, 32, 3, 3), {"padding": 1}),
+    ((9, 16, 5, 6), (3, 16, 3, 2), {"padding": 1, "stride": (1, 2)}),
+    ((2, 48, 6, 6), (2, 48, 3, 3), {}),
+    ((2, 33, 6, 6), (1, 33, 3, 3), {"padding": 1}),  # no whole vectors
+    ((9, 64, 9, 9), (2, 64, 3, 3), {"padding": 1}),  # in several parts
+    ((2, 32, 6, 6), (5, 32, 1, 1), {}),
+    ((2, 64, 6, 6), (4, 32, 3, 3), {"groups": 2}),
+]
+
+
+@pytest.mark.unoptimized
+@pytest.mark.parametrize("kind", KINDS)
+def test_convolutions_to_few_channels(kind: str) -> None:
+    """And transposed ones from few, which are gradients of each other."""
+    rng = np.random.default_rng(15)
+    cases: list[Case] = []
+    for images, weights, how in FEW_CHANNELS:
+
+        def gradients(x: Any, w: Any, how: dict[str, Any] = how) -> Any:
+            y, pull = minigrad.vjp(lambda x, w: F.conv2d(x, w, **how), x, w)
+            return y, *pull(y)
+
+        def transposed(x: Any, w: Any, how: dict[str, Any] = how) -> Any:
+            w = w[: w.shape[0] // how.get("groups", 1)]
+            y, pull = minigrad.vjp(lambda x, w: F.conv_transpose2d(x, w), x, np.swapaxes(w, 0, 1))
+            return y, *pull(y)
+
+        xs = [rng.integers(1, 4, shape).astype(kind) for shape in (images, weights)]
+        cases += [(gradients, xs)]
+        if how.get("groups", 1) == 1:
+            cases += [(transposed, xs)]
+    check(cases)
+
+
+def test_few_channels_fill_vectors() -> None:
+    """Of the inputs, which are many: along the sum of each result, or as columns."""
+    rng = np.random.default_rng(16)
+    x, w, v = normal(rng, 4, 32, 9, 9), normal(rng, 1, 32, 3, 3), normal(rng, 32, 32, 3, 3)
+
+    def network(x: Any, v: Any, w: Any) -> Any:
+        return F.conv2d(F.relu(F.conv2d(x, v, padding=1)), w, padding=1)
+
+    def step(x: Any, v: Any, w: Any) -> Any:
+        return minigrad.grad(lambda v, w: (network(x, v, w) ** 2).sum(), (0, 1))(v, w)
+
+    found = {x.shape: it for x, it in scheduled(step, [x, v, w], 64).contractions.items()}
+    assert found[4, 1, 9, 9].along_depth
+    assert found[1, 32, 3, 3].columns == 32
+    back = scheduled(
+        lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1), [x, np.swapaxes(w, 0, 1)], 64
+    )
+    assert [it.along_depth for it in back.contractions.values()] == [True]
+
+
 BORDERS: list[tuple[Shape, Shape, dict[str, Any]]] = [
     # Of many images, which are the rows of tiles, and of few; of all kinds of steps.
     ((9, 3, 8, 7), (20, 3, 3, 3), {"padding": 1}),

@@ -161,6 +161,11 @@ def fills_more_lanes(outs: int, channels: int, groups: int, taps: int, lanes: in
     return groups > 1 and taps * (steps[0] - steps[1]) > copies
 
 
+def fills_twice(many: int, few: int, lanes: int) -> bool:
+    """Whether so many columns fill twice as much of vectors as so few."""
+    return many * -(-few // lanes) >= 2 * few * -(-many // lanes)
+
+
 def has_border(x: Value, axis: int) -> bool:
     """Whether it has zeros before or after an axis."""
     pads = name_of(x) == "pad" and x.attributes["value"] == 0
@@ -220,7 +225,8 @@ class Sums:
             limits = (*self.limits, *border)
             return Contraction(loops, row, batch, depth, index, (w, of_w), (x, of_x), limits)
         taps = math.prod(w.shape[2:])
-        spreads = fills_more_lanes(each, others, groups, taps, lanes)
+        narrow = each <= costs.MAX_NARROW_COLUMNS and others % lanes == 0
+        spreads = not narrow and fills_more_lanes(each, others, groups, taps, lanes)
         row, x_order = j if extent(j) >= 6 or n < extent(j) else batch, None
         if n >= costs.MIN_IMAGES and has_border(self.x, 3) and not spreads:
             row, x_order = batch, IMAGES_NEAR
@@ -238,7 +244,7 @@ class Sums:
             right = w, (p, *of_w[1:])
         elif groups > 1:
             right = by_group(w, 0, groups), (group, p, *of_w[1:])
-        return Contraction(loops, row, p, depth, index, left, right, limits, x_order=x_order)
+        return Contraction(loops, row, p, depth, index, left, right, limits, narrow, x_order)
 
 
 class Processing(Rules):
@@ -589,12 +595,15 @@ class Conv2dWeight(Product):
         batch, group, i, j = map(variable, "ngij", (n, groups, *size))
         c, u, v = map(variable, "cuv", (channels, *kernel))
         spots = spots_of(value, (i, j), (u, v))
-        depth = [i, j, batch] if layouts[x].order[-1] == 0 else [batch, i, j]
+        images_last = layouts[x].order[-1] == 0
+        if groups == 1 and not images_last and fills_twice(channels, outs, lanes):
+            return self.by_channels(value)
+        depth = [i, j, batch] if images_last else [batch, i, j]
         loops = [group, u, v, c]
         row = max((c, v, u), key=lambda e: min(extent(e), 6))
         loops.remove(row)
         x, of_x, limits = without_border(x, (batch, group * channels + c, *spots), row)
-        x_order = CHANNELS_LAST if limits and row is c and depth[-1] is not batch else None
+        order = CHANNELS_LAST if limits and row is c and not images_last else None
         row = row if row.terms else loop("r", 1)
         if fills_more_lanes(outs, channels, groups, math.prod(kernel), lanes):
             o = loop("o", groups * outs)
@@ -608,4 +617,18 @@ class Conv2dWeight(Product):
         if groups > 1:
             y, of_y = by_group(y, 1, groups), (batch, group, o, i, j)
         seen = x, of_x
-        return Contraction(loops, row, o, depth, out, seen, (y, of_y), limits, x_order=x_order)
+        return Contraction(loops, row, o, depth, out, seen, (y, of_y), limits, x_order=order)
+
+    def by_channels(self, value: Value) -> Contraction:
+        """With channels of x as the columns, as those of y are few."""
+        x, y = value.inputs
+        n, _, *size = y.shape
+        (outs, channels, *kernel), (batch, i, j) = value.shape, map(variable, "nij", (n, *size))
+        o, c, (u, v) = loop("o", outs), loop("c", channels), map(variable, "uv", kernel)
+        spots = spots_of(value, (i, j), (u, v))
+        rows = (o,) if has_border(x, 3) else (o, v, u)
+        row = max(rows, key=lambda e: min(extent(e), costs.MIN_ROWS))
+        loops = [e for e in (u, v, o) if e is not row]
+        x, of_x, limits = without_border(x, (batch, c, *spots), row)
+        of_y = y, (batch, o, i, j)
+        return Contraction(loops, row, c, [batch, i, j], (o, c, u, v), of_y, (x, of_x), limits)
