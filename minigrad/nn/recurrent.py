@@ -20,7 +20,7 @@ from minigrad.functional.recurrent import (
     rnn_cell,
     scan,
 )
-from minigrad.nn.fused import LARGE, fused
+from minigrad.functional.fused import LARGE, fused
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
 from minigrad.ops.base import Shape

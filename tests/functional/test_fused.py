@@ -10,7 +10,7 @@ import minigrad
 from minigrad import Tensor, grad, nn
 from minigrad.errors import GradientError
 from minigrad.nn import recurrent
-from minigrad.nn.fused import fused
+from minigrad.functional.fused import fused
 
 rng = np.random.default_rng(0)
 LENGTH, COUNT, INPUTS, HIDDEN = 5, 4, 3, 2

@@ -1,4 +1,4 @@
-"""Layers whose steps are computed as one node of the graph, where their arrays are large."""
+"""Functions whose steps are computed as one node of the graph, where their arrays are large."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.inside import traced_form
-from minigrad.tensor import value_of
+from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import as_written, call_node
 from minigrad.transforms.rerun import Rerun
 from minigrad.writes import Overwritten
@@ -34,12 +34,14 @@ def fused(
         forward: from the arrays of the inputs to those of the outputs, and what is kept of them.
         backward: from the cotangents of the outputs by their positions, the inputs and what was
             kept to the cotangent of each input.
-        inputs: Tensors and arrays, of floats; some of them Tensors.
+        inputs: Tensors and arrays.
     """
     arrays = [value_of(x) for x in inputs]
     if not are_plain(arrays) or as_written.get() or traced_form.get() is not None:
         return steps(*inputs)
     outputs, kept = forward(*arrays)
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return outputs
 
     def pull_back(sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]) -> Any:
         if are_plain([*sent.values(), *inputs, *kept]):
@@ -53,5 +55,5 @@ def fused(
 
 
 def are_plain(arrays: Sequence[Any]) -> bool:
-    """Whether all are NumPy's arrays of real numbers: no tracers, batches or Tensors."""
-    return all(type(x) is np.ndarray and x.dtype.kind == "f" for x in arrays)
+    """Whether all are NumPy's arrays of float32 or float64: no tracers, batches or Tensors."""
+    return all(type(x) is np.ndarray and x.dtype.char in "fd" for x in arrays)
