@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.arguments import Probability, Size, checked, one_of
 from minigrad.errors import ArgumentError, ShapeError
 from minigrad.functional import dropout, relu
+from minigrad.functional.fused import LARGE, fused
 from minigrad.functional.recurrent import (
     State,
     gru_cell,
@@ -20,7 +21,6 @@ from minigrad.functional.recurrent import (
     rnn_cell,
     scan,
 )
-from minigrad.functional.fused import LARGE, fused
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
 from minigrad.ops.base import Shape

@@ -345,6 +345,13 @@ def is_index(part: Any) -> bool:
     return value.dtype.kind in "iu" and value.ndim == 0 and not value.flags.writeable
 
 
+def at_index(x: Any, *arrays: Any, index: Index) -> Any:
+    """The entries of x at an index; whole rows by np.take, in half of the time."""
+    if index == (ARRAY,) and arrays[0].dtype.kind in "iu":
+        return x.take(arrays[0], axis=0)
+    return x[fill(index, arrays)]
+
+
 def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
     """Zeros of `shape`, with each entry of g added where x[index] took it from."""
     g = np.asarray(g)
@@ -354,7 +361,7 @@ def scatter_add(g: Any, *arrays: Any, shape: Shape, index: Index) -> Any:
     elif g.size * 8 < x.size:
         np.add.at(x, fill(index, arrays), g)
     else:  # adding single entries takes a fifth of the time of adding rows
-        positions = np.arange(x.size).reshape(shape)[fill(index, arrays)]
+        positions = at_index(np.arange(x.size).reshape(shape), *arrays, index=index)
         np.add.at(x.ravel(), positions.ravel(), g.ravel())
     return x
 
@@ -367,7 +374,7 @@ slice_op: Op = movement(
 )
 gather_op: Op = movement(
     "gather",
-    lambda x, *arrays, index: x[fill(index, arrays)],
+    at_index,
     EachInput(
         lambda k, g, y, x, *arrays, index: scatter_add_op(g, *arrays, shape=x.shape, index=index), 1
     ),

@@ -9,8 +9,8 @@ import pytest
 import minigrad
 from minigrad import Tensor, grad, nn
 from minigrad.errors import GradientError
-from minigrad.nn import recurrent
 from minigrad.functional.fused import fused
+from minigrad.nn import recurrent
 
 rng = np.random.default_rng(0)
 LENGTH, COUNT, INPUTS, HIDDEN = 5, 4, 3, 2
