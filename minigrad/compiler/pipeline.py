@@ -59,7 +59,7 @@ from minigrad.compiler.schedule.fusion import KERNEL_KINDS, schedule_kernels
 from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
-from minigrad.compiler.target.machine import Machine, machine
+from minigrad.compiler.target.machine import Machine, cores, machine
 from minigrad.compiler.target.toolchain import HERE, build, build_async, runtime
 from minigrad.errors import UnsupportedError, describe
 from minigrad.ops import OWN_OPS
@@ -244,13 +244,14 @@ def compile_graph(graph: Graph, target: Machine | None = None) -> Plan:
 
 
 def split_texts(texts: list[str]) -> list[list[str]]:
-    """The texts of kernels in groups, each built by a compiler of its own: if they are long, in two
-    of about the same length."""
-    ends = list(itertools.accumulate(map(len, texts)))
-    if not ends or ends[-1] < costs.MIN_SPLIT_SOURCE:
-        return [texts] if texts else []
-    k = next(k for k, end in enumerate(ends) if 2 * end >= ends[-1])
-    return [part for part in (texts[: k + 1], texts[k + 1 :]) if part]
+    """The texts of kernels in groups of about the same length, each built by a compiler of its own
+    on a core of its own."""
+    ends = list(itertools.accumulate(map(len, texts), initial=0))
+    count = min(cores(), 1 + ends[-1] // costs.MIN_SPLIT_SOURCE)
+    groups: list[list[str]] = [[] for _ in range(count)]
+    for text, (first, end) in zip(texts, itertools.pairwise(ends), strict=True):
+        groups[(first + end) * count // (2 * ends[-1] + 1)].append(text)
+    return [group for group in groups if group]
 
 
 def constants_in(traced: Graph, constants: list[Value]) -> list[Any]:

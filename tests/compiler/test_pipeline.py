@@ -3,6 +3,7 @@ those of another program."""
 
 import functools
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -583,3 +584,14 @@ def test_a_buffer_that_is_filled_again_is_what_it_was_at_each_use(empty_cache: P
     for _ in range(2):  # with a cold cache, and with a warm one
         total, buffer = compile(f)(x)
         assert total == 9.0 and (buffer == 2).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_each_core_builds_about_as_much(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "cores", lambda: count)
+    texts = [f"{k:01000}" for k in range(48)]
+    groups = plan.split_texts(texts)
+    assert [*itertools.chain(*groups)] == texts  # in their order, by which calls number them
+    assert {len(group) for group in groups} == {48 // count}
+    assert plan.split_texts(texts[:3]) == [texts[:3]]  # so little is built by one
+    assert plan.split_texts([]) == []

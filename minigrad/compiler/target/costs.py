@@ -72,4 +72,4 @@ MIN_SHARED_ROUND = 1 << 18  # operations of a round of a loop from which on thre
 MIN_SHARED_PROGRAM = 1 << 19  # operations of all such kernels from which on a program has threads
 
 # Building
-MIN_SPLIT_SOURCE = 1 << 14  # characters of C from which on two compilers run side by side
+MIN_SPLIT_SOURCE = 1 << 14  # characters of C for each compiler that runs beside others

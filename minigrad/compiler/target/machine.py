@@ -28,8 +28,14 @@ def threads() -> int:
         raise ArgumentError(
             f"MINIGRAD_THREADS is a number of threads from 1 to {MOST_THREADS}, not {given!r}"
         )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return int(given or cores or 1)
+    return int(given or cores())
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @cache
