@@ -29,7 +29,15 @@ from typing import (
 
 import numpy as np
 
-from minigrad.errors import ArgumentError, ArgumentTypeError, MinigradError, line_of, refusal_of
+from minigrad.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DtypeError,
+    MinigradError,
+    library_of,
+    line_of,
+    refusal_of,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -317,11 +325,12 @@ def advice(x: Any) -> str:
     return " (a dataclass is not a pytree: make it a NamedTuple, or a dict)" if container else ""
 
 
-def library_of(x: Any) -> str:
-    """The other library that an array is of, such as torch or jax; "" if there is none."""
-    kind = type(x)
-    library = kind.__module__.partition(".")[0].removesuffix("lib")
-    return library if hasattr(kind, "__dlpack__") and library not in ("numpy", "minigrad") else ""
+def check_library(where: str, x: Any) -> Any:
+    """x; raise if it is an array of another library: results would be of that library in some
+    places, and of NumPy in others."""
+    if library_of(x):
+        raise DtypeError(f"{where} is a {type(x).__name__}{advice(x)}")
+    return x
 
 
 class Checked:

@@ -339,8 +339,16 @@ KINDS = "fiubc"  # of dtypes that Tensors hold, as np.dtype.kind
 
 
 def operand(x: Any) -> Any:
-    """An input of an op: a sequence as an array, anything else as it is."""
-    return numbers_of(x) if is_nested(x) else plain(x)
+    """An input of an op: a sequence, or an array of another library, as an array of NumPy's,
+    anything else as it is."""
+    return numbers_of(x) if is_nested(x) or library_of(x) else plain(x)
+
+
+def library_of(x: Any) -> str:
+    """The other library that an array is of, such as torch or jax; "" if there is none."""
+    kind = type(x)
+    library = kind.__module__.partition(".")[0].removesuffix("lib")
+    return library if hasattr(kind, "__dlpack__") and library not in ("numpy", "minigrad") else ""
 
 
 def is_nested(x: Any) -> bool:
@@ -393,11 +401,8 @@ def plain(x: Any) -> Any:
     if kind is np.ndarray or not issubclass(kind, np.ndarray):
         return x
     if any(getattr(kind, name) is not getattr(np.ndarray, name) for name in ARITHMETIC):
-        advice = (
-            "fill it first, m.filled(0)"
-            if issubclass(kind, np.ma.MaskedArray)
-            else "pass np.array(x)"
-        )
+        is_masked = issubclass(kind, np.ma.MaskedArray)
+        advice = "fill it first, m.filled(0)" if is_masked else "pass np.array(x)"
         raise UnsupportedError(
             f"Tensors do not have the arithmetic of {kind.__name__}, so the result would differ: "
             f"{advice}"

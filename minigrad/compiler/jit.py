@@ -17,6 +17,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
+from minigrad.arguments import check_library
 from minigrad.autograd import recording
 from minigrad.compiler.frontend.capture import captured, is_itself
 from minigrad.compiler.frontend.guards import Guards
@@ -287,7 +288,7 @@ def kind_of(x: Any, leaves: list[Any]) -> Any:
         return kind, tuple([kind_of(part, leaves) for part in x])
     if x is None:
         return None
-    leaves.append(x)
+    leaves.append(check_library("an argument of a compiled function", x))
     # The repr tells 0.0 from -0.0, and is the same for any NaN.
     return (kind, repr(x)) if is_itself(x) else id(x)
 

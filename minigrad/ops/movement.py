@@ -22,6 +22,7 @@ from minigrad.errors import (
     UnsupportedError,
     complex_to_real,
     is_nested,
+    library_of,
     numbers_of,
     refusal_of,
 )
@@ -305,10 +306,10 @@ def parse_index(index: Any) -> tuple[Index, list[Any]]:
             part = slice(*map(as_python, (part.start, part.stop, part.step)))
         elif isinstance(part, BOOLEANS):
             part = np.asarray(part)
-        elif not isinstance(part, ARRAYS) and hasattr(part, "__index__"):
-            part = operator.index(part)
         elif is_nested(part):
             part = numbers_of(part) if len(part) else np.zeros(0, np.intp)
+        elif not isinstance(part, ARRAYS):
+            part = numbers_of(part) if library_of(part) else as_python(part)
         if isinstance(part, Tensor) and is_index(part):
             # In NumPy it is a number, with which the result is a view, or a number.
             part = part.data if is_traced(part.data) else int(part.data)

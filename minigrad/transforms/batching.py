@@ -17,14 +17,7 @@ import numpy as np
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.binary import where_op
-from minigrad.ops.movement import (
-    ALL,
-    ARRAY,
-    Index,
-    fill,
-    from_diagonal_op,
-    reshape_op,
-)
+from minigrad.ops.movement import ALL, ARRAY, Index, fill, from_diagonal_op, reshape_op
 from minigrad.ops.processing import linear_op, matmul_op, split_terms
 from minigrad.ops.reduce import axes_of
 from minigrad.transforms.batched import Level, detached, is_batched

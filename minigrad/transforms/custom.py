@@ -35,10 +35,10 @@ from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import KINDS, Batched, innermost, is_batched, needs_grad
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.draws import Draws, check_the_same
-from minigrad.transforms.foreign import Foreign, Here, check_closed, is_given, key_of
+from minigrad.transforms.foreign import Foreign, Here, check_closed, guarded, is_given, key_of
 from minigrad.transforms.recorded import in_order
 from minigrad.transforms.rerun import Rerun
-from minigrad.transforms.trees import Function, described, flat, like, map_tree
+from minigrad.transforms.trees import Function, check_libraries, described, flat, like, map_tree
 from minigrad.transforms.vmap import vmap
 from minigrad.watch import instead
 
@@ -85,6 +85,8 @@ class Arguments:
         self.fixed = {k: map_tree(value_of, arg) for k, arg in self.fixed.items()}
         self.positions = [k for k in range(len(args)) if k not in self.fixed]
         self.free = [args[k] for k in self.positions]
+        for k, arg in zip(self.positions, self.free, strict=True):
+            check_libraries(f"argument {k} of {name}", arg)
         self.leaves = [x for arg in self.free for x in flat(arg)]
         # Each an object of its own, though Tensors may share an array.
         self.arrays = [guarded(x.data) if isinstance(x, Tensor) else x for x in self.leaves]
@@ -168,21 +170,6 @@ def fitting(name: str, where: str, x: Any, found: Any, what: str = "cotangent") 
             f"{remedy[what]}"
         )
     return [found]
-
-
-def guarded(x: Any) -> Any:
-    """An array as one that cannot be written into: others hold it as well. Anything else as it
-    is."""
-    if type(x) is np.ndarray:
-        x = x.view()
-        x.flags.writeable = False
-    elif type(x) in KINDS:
-        x = Batched(x.array, x.level)
-        x.writeable = False
-    elif not isinstance(x, Tensor) and is_traced(x):
-        x = x.of(x.value)
-        x.writeable = False
-    return x
 
 
 def keys_of(tree: Any) -> Any:
@@ -351,7 +338,8 @@ def as_result(name: str, y: Any) -> Any:
         return y
     if isinstance(y, bool | int | float | complex | np.generic):
         return np.asarray(y)
-    raise ArgumentTypeError(f"{name} returned {describe(y)}: it returns arrays, or nests of them")
+    what = describe(y) + advice(y)
+    raise ArgumentTypeError(f"{name} returned {what}: it returns arrays, or nests of them")
 
 
 def of_its_own(y: Any, arrays: Sequence[Any]) -> Any:

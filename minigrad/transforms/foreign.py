@@ -28,7 +28,7 @@ from minigrad.errors import (
 from minigrad.ops.base import Op, registry
 from minigrad.random import asking
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import Batched, Level, detached, innermost, needs_grad
+from minigrad.transforms.batched import KINDS, Batched, Level, detached, innermost, needs_grad
 from minigrad.transforms.trees import Function, flat, like, map_tree
 
 
@@ -72,6 +72,21 @@ class Results:
 def is_given(x: Any) -> bool:
     """Whether a leaf of the arguments is an array, of which an op depends."""
     return isinstance(x, Tensor | np.ndarray) or is_traced(x)
+
+
+def guarded(x: Any) -> Any:
+    """An array as one that cannot be written into: others hold it as well. Anything else as it
+    is."""
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+    elif type(x) in KINDS:
+        x = Batched(x.array, x.level)
+        x.writeable = False
+    elif not isinstance(x, Tensor) and is_traced(x):
+        x = x.of(x.value)
+        x.writeable = False
+    return x
 
 
 def filled(form: Any, arrays: Any) -> Any:

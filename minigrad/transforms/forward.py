@@ -36,7 +36,7 @@ from minigrad.ops.movement import copy, expand_op
 from minigrad.ops.reduce import sum_op
 from minigrad.tensor import Tensor
 from minigrad.transforms.calls import Call, Cotangents, Result
-from minigrad.transforms.recorded import Recorded
+from minigrad.transforms.recorded import Recorded, viewed
 from minigrad.transforms.trees import Function, like, map_tree, matching
 from minigrad.writes import as_recorded, log
 
@@ -122,9 +122,7 @@ def push(run: Recorded, directions: Sequence[Any]) -> tuple[list[Any], bool]:
     watched = watched and recording.get()
     view = Tensor.of if watched else array_of
     with switched(recording, watched):
-        for node, v in seeds.items():
-            if watched or isinstance(v, Tensor):
-                seeds[node] = view(v.node if isinstance(v, Tensor) else Node(v))
+        seeds = {node: viewed(v, view, node.value.dtype) for node, v in seeds.items()}
         found = push_along(path_of(run), seeds, view)
     return [root and found.get(root) for root in run.roots], watched
 

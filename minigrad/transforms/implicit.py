@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import advice, checked
+from minigrad.arguments import advice, check_library, checked
 from minigrad.autograd import recording, switched
 from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import (
@@ -35,7 +35,7 @@ from minigrad.transforms.jacobian import jacobian
 from minigrad.transforms.loops import lowered, own
 from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
 from minigrad.transforms.reverse import grad, vjp
-from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
+from minigrad.transforms.trees import Function, check_libraries, flat, leaves_of, like, map_tree
 from minigrad.watch import instead, replaced_by
 
 Solver = Callable[[Function, Any], Any]
@@ -70,6 +70,7 @@ class Unknowns:
     def vector(self, tree: Any, what: str) -> Any:
         """All numbers of a nest like the unknowns, in one vector."""
         places = [at for at, _ in leaves_of(self.tree)]
+        check_libraries(f"{self.name}: {what}", tree)
         found = dict(leaves_of(tree))
         shapes = {at: np.shape(x) for at, x in found.items()}
         wanted = dict(zip(places, self.shapes, strict=True))
@@ -108,6 +109,7 @@ class Unknowns:
 
 
 def check_arrays(name: str, tree: Any, what: str) -> None:
+    check_libraries(f"{name}: {what}", tree)
     for at, x in leaves_of(tree):
         if not isinstance(x, int | float | complex) and not hasattr(x, "shape"):
             raise DtypeError(
@@ -158,6 +160,7 @@ def closed(
     """f(*given, *args) as a function that uses nothing of a function around it that is compiled,
     and the args that it has then: what it used comes last. In a compiled function a solver runs
     when those values are known, and not while it is traced. What is given, it may write into."""
+    check_libraries(f"{name}: args", args)
     f = on_copies(f, len(given))
     f, args = closed_under_vmap(name, f, given, map_tree(instead.get(), args))
     how = lowered.get()
@@ -691,7 +694,7 @@ def linear(
 
 def apply_of(a: Any) -> Function:
     """A matrix as the function that multiplies by it; a function as it is."""
-    return a if callable(a) else lambda x: a @ x
+    return a if callable(a) else lambda x: check_library("A", a) @ x
 
 
 @checked

@@ -7,11 +7,13 @@ a compiled function they are loops and branches of the program: see `compiler/fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -36,7 +38,7 @@ from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import is_batched, levels
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.checkpoint import Checkpointed, checkpoint
-from minigrad.transforms.trees import Function, flat, leaves_of, like, map_tree
+from minigrad.transforms.trees import Function, check_libraries, flat, leaves_of, like, map_tree
 
 Length = Annotated[int, NOT_NEGATIVE]
 Bound = Annotated[int, AT_LEAST_ONE]
@@ -75,24 +77,17 @@ def scan(
         return in_chunks(f, init, rows, reverse)
     if isinstance(f, Checkpointed):
         f = f.of_own_arguments(unshared)
-    carry = Carry("scan", init)
-    if (how := lowered.get()) is not None:
-        ys = Rounds()
+    carry, ys = Carry("scan", init), Rounds()
 
-        def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            state, y = carry.step(f, state, rows.entry(row))
-            return state, ys.leaves(y)
+    def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        state, y = carry.step(f, state, rows.entry(row))
+        return state, ys.leaves(y)
 
-        rounds = Repeated(rows.length, reverse)
-        state, stacked = how.loop(one, carry.init, rows.leaves, rounds)
-        return carry.form(state), like(ys.tree, iter(stacked))
-    state, ys = carry.init, Rounds()
-    for x in rows.entries(reverse):
-        state, y = carry.step(f, state, x)
-        ys.append(y)
-    if not rows.length:
-        return carry.form(state), empty(carry, f, rows)
-    return carry.form(state), ys.stacked(reverse)
+    if not rows.length and lowered.get() is None:
+        return carry.form([*map(own, carry.init)]), empty(carry, f, rows)
+    rounds = Repeated(rows.length, reverse)
+    state, stacked = in_use().loop(one, carry.init, rows.leaves, rounds)
+    return carry.form(state), like(ys.tree, iter(stacked))
 
 
 # Of how many rounds, or rounds of rounds, a checkpointed scan keeps something.
@@ -158,12 +153,8 @@ def fori_loop(lower: Any, upper: Any, body: Function, init: Any) -> Any:
         found = repeat_while(lambda state: state[0] < end, step, [first, *carry.init], None)
         return carry.form(found[1:])
     state = [np.int64(start), *carry.init]
-    n = max(int(end) - int(start), 0)
-    if (how := lowered.get()) is not None:
-        state, _ = how.loop(lambda state, row: (step(state), []), state, [], Repeated(n))
-    else:
-        for _ in range(n):
-            state = step(state)
+    rounds = Repeated(max(int(end) - int(start), 0))
+    state, _ = in_use().loop(lambda state, row: (step(state), []), state, [], rounds)
     return carry.form(state[1:])
 
 
@@ -205,20 +196,13 @@ def repeat_while(
     """The state after `step` was repeated while it `goes_on`."""
     if levels.get():
         goes_on, step, state = of_entries(goes_on, step, state)
-    if (how := lowered.get()) is not None:
 
-        def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-            new = step(state[:-1])
-            return [*new, value_of(goes_on(new))], []
+    def one(state: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        new = step(state[:-1])
+        return [*new, value_of(goes_on(new))], []
 
-        first = [*state, value_of(goes_on(state))]
-        return how.loop(one, first, [], Repeated(bound, stops=True))[0][:-1]
-    rounds = 0
-    while goes_on(state):
-        if rounds == bound:
-            raise exceeded(bound)
-        state, rounds = step(state), rounds + 1
-    return state
+    first = [*state, value_of(goes_on(state))]
+    return in_use().loop(one, first, [], Repeated(bound, stops=True))[0][:-1]
 
 
 def of_entries(goes_on: Any, step: Any, state: list[Any]) -> tuple[Any, Any, list[Any]]:
@@ -308,7 +292,7 @@ Step = Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]]
 
 
 class Lowered(NamedTuple):
-    """How loops and branches are run where they are not run op by op, on leaves.
+    """How loops and branches are run, on leaves.
 
     `loop(function, state, rows, repeated, number)` gives the last state, and the stacked results,
     of `state, results = function(state, row)`; `number` is that of the rounds, if it is dynamic.
@@ -328,10 +312,58 @@ lowered: ContextVar[Lowered | None] = ContextVar("lowered", default=None)
 
 
 def in_use() -> Lowered:
-    """How loops are run here, where they are not run op by op."""
-    how = lowered.get()
-    assert how is not None
-    return how
+    """How loops are run here."""
+    return lowered.get() or EAGER
+
+
+def by_python(
+    step: Step, state: list[Any], rows: Sequence[Any], rounds: Repeated, number: Any = None
+) -> tuple[list[Any], list[Any]]:
+    """A loop that is one of Python's."""
+    state, results, columns = owned(state), list[list[Any]](), [*map(entries_of, rows)]
+    n = rounds.length if number is None else int(number)
+    for k in count() if n is None else reversed(range(n)) if rounds.reverse else range(n):
+        if rounds.stops and not state[-1]:
+            break
+        state, found = step(state, [column[k] for column in columns])
+        state = owned(state)
+        results.append(found)
+    if rounds.stops and state[-1]:
+        raise exceeded(rounds.length)
+    results = results[::-1] if rounds.reverse else results
+    return state, [np.stack(column) for column in zip(*results, strict=True)]
+
+
+EAGER = Lowered(
+    by_python,
+    lambda pred, functions: functions[0 if pred else 1](),
+    lambda function, given: (function, []),
+    nullcontext,
+)
+
+
+def owned(state: list[Any]) -> list[Any]:
+    """The leaves of a state for a function, which may write into them: nothing else sees that. An
+    array that is held by this list alone is not copied."""
+    return [
+        x if n == ALONE and x.flags.owndata and x.flags.writeable else own(x)
+        for x, n in zip(state, holders(state), strict=True)
+    ]
+
+
+def own(x: Any) -> Any:
+    recorded = isinstance(x, Tensor) and x.node.op is not None
+    if recorded and x.data.flags.writeable:
+        return snapshot(x)  # written into, it gets another node
+    return x if isinstance(x, np.generic | bool) else np.copy(x)
+
+
+def holders(state: list[Any]) -> list[int]:
+    """How many references there are to each leaf that is an array; 0 for others."""
+    return [sys.getrefcount(x) if type(x) is np.ndarray else 0 for x in state]
+
+
+(ALONE,) = holders([np.zeros(0)])
 
 
 class Carry:
@@ -346,8 +378,6 @@ class Carry:
         self.places = [at for at, _ in named]
         self.init = [as_array(x, f"{loop}: init{at}") for at, x in named]
         self.kinds = [(x.shape, x.dtype) for x in self.init]
-        self.n = len(self.init)
-        self.init = owned(self.init)
 
     def form(self, state: list[Any]) -> Any:
         return like(self.tree, iter(state))
@@ -377,7 +407,7 @@ class Carry:
                     f"{self.places}, but the function returned leaves at {[at for at, _ in named]}"
                 )
             named = [(at, found[at]) for at in self.places]
-        return owned([self.leaf(k, x) for k, (_, x) in enumerate(named)])
+        return [self.leaf(k, x) for k, (_, x) in enumerate(named)]
 
     def leaf(self, k: int, x: Any) -> Any:
         """Leaf k of the next state, checked. Python's numbers are weak, as in arithmetic."""
@@ -420,12 +450,6 @@ class Rows:
         if length not in (None, self.length):
             raise ArgumentError(f"scan: length={length}, and xs have {self.length} entries")
 
-    def entries(self, reverse: bool) -> Iterator[Any]:
-        """What f is given in each round."""
-        columns = [*map(entries_of, self.leaves)]
-        for k in reversed(range(self.length)) if reverse else range(self.length):
-            yield self.entry([column[k] for column in columns])
-
     def entry(self, leaves: list[Any]) -> Any:
         """An entry of these leaves, which are parts of xs, and are not to be written into."""
         for x in map(value_of, leaves):
@@ -435,14 +459,12 @@ class Rows:
 
 
 class Rounds:
-    """The results y of rounds, which have one structure, and the same shapes and dtypes: `columns`,
-    by the leaf."""
+    """The results y of rounds, which have one structure, and the same shapes and dtypes."""
 
     def __init__(self, what: str = "scan: y", when: str = "in all rounds") -> None:
         self.what, self.when = what, when
         self.tree: Any = None
         self.kinds: dict[str, Any] | None = None
-        self.columns: list[list[Any]] = []
 
     def leaves(self, y: Any) -> list[Any]:
         """The leaves of a result, checked. They are as they are now: the function may write into
@@ -461,17 +483,6 @@ class Rounds:
         found = dict(named)
         leaves = [found[at] for at in self.kinds]
         return [x.copy() if type(x) is np.ndarray else snapshot(x) for x in leaves]
-
-    def append(self, y: Any) -> None:
-        leaves = self.leaves(y)
-        self.columns = self.columns or [[] for _ in leaves]
-        for column, x in zip(self.columns, leaves, strict=True):
-            column.append(x)
-
-    def stacked(self, reverse: bool) -> Any:
-        if reverse:
-            self.columns = [column[::-1] for column in self.columns]
-        return like(self.tree, map(np.stack, self.columns))
 
 
 class Branches(Rounds):
@@ -545,6 +556,8 @@ def as_array(x: Any, where: str) -> Any:
     """
     if type(x) in NUMBERS:
         x = np.asarray(x)[()]
+    elif type(x) is not np.ndarray:
+        check_libraries(where, x)
     if not (hasattr(x, "dtype") and hasattr(x, "shape")) or x.dtype.kind not in KINDS:
         raise DtypeError(
             f"{where} is {describe(x)}, and no number or array of numbers{advice(x)}: keep it "
@@ -586,12 +599,6 @@ def snapshot(x: Any) -> Any:
     return Tensor.of(x.node) if isinstance(x, Tensor) else x
 
 
-def owned(state: list[Any]) -> list[Any]:
-    """The leaves of a state for a function, which may write into them: nothing else sees that. In
-    a program, a loop has memory of its own."""
-    return state if lowered.get() is not None else [*map(own, state)]
-
-
 def unshared(x: Any) -> Any:
     """A leaf that nothing else sees a write into, and anything but an array or a Tensor as it
     is."""
@@ -600,18 +607,11 @@ def unshared(x: Any) -> Any:
     return own(x) if lowered.get() is None else np.copy(x)
 
 
-def own(x: Any) -> Any:
-    recorded = isinstance(x, Tensor) and x.node.op is not None
-    if recorded and x.data.flags.writeable:
-        return snapshot(x)  # written into, it gets another node
-    return x if isinstance(x, np.generic) else np.copy(x)
-
-
 def for_reading(x: Any) -> Any:
     """A leaf for a function that is not to change it: an array is read-only, and of anything else,
     nothing sees a write."""
     if type(x) is not np.ndarray:
-        return np.copy(x) if is_batched(x) else settled([x])[0]
+        return unshared(x) if is_batched(x) or lowered.get() is None else settled([x])[0]
     x = x.view()
     x.flags.writeable = False
     return x
@@ -625,6 +625,7 @@ def settled(leaves: Sequence[Any]) -> list[Any]:
 
 def boolean(x: Any, what: str) -> Any:
     """x, if it is a single boolean."""
+    check_libraries(what, x)
     dtype = np.dtype(bool) if isinstance(x, bool) else getattr(x, "dtype", None)
     if dtype is None or dtype.kind != "b":
         raise DtypeError(
@@ -640,13 +641,14 @@ def boolean(x: Any, what: str) -> Any:
 
 def whole(x: Any, name: str) -> Any:
     """A bound of fori_loop, if it is a single integer."""
+    check_libraries(f"fori_loop: {name}", x)
     dtype = np.dtype(int) if type(x) is int else getattr(x, "dtype", None)
     if dtype is None or dtype.kind not in "iu" or np.shape(x):
         raise ArgumentTypeError(f"fori_loop: {name} must be an integer, and is {shown(x)}")
     return x
 
 
-def exceeded(bound: int) -> ArgumentError:
+def exceeded(bound: int | None) -> ArgumentError:
     return ArgumentError(
         f"while_loop: the condition still holds after bound={bound} rounds: give a larger bound, "
         "or look why it does not become false"

@@ -42,7 +42,7 @@ from minigrad.transforms.implicit import (
 )
 from minigrad.transforms.rerun import Rerun, requiring_grad
 from minigrad.transforms.runge_kutta import EXPLICIT, RungeKutta
-from minigrad.transforms.trees import Function, flat, like, map_tree
+from minigrad.transforms.trees import Function, check_libraries, flat, like, map_tree
 
 # From a method, f(t, y) of vectors, y at the first time, and all times: y at any time between.
 Interpolator = Callable[[Any, Function, np.ndarray, np.ndarray], Any]
@@ -239,6 +239,7 @@ def of_numbers(
 
 def as_times(name: str, t: Any) -> Any:
     """The times as a vector of floats, that goes one way."""
+    check_libraries(f"{name}: t", t)
     t = as_float(t)
     if len(t.shape) != 1 or not t.shape[0]:
         raise ShapeError(f"{name}: t is a vector of at least one time, and has shape {t.shape}")

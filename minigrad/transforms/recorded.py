@@ -10,13 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import advice, check_call
-from minigrad.autograd import (
-    array_of,
-    leading_to,
-    recording,
-    reverse,
-    switched,
-)
+from minigrad.autograd import View, array_of, leading_to, recording, reverse, switched
 from minigrad.errors import DtypeError, GradientError, ShapeError
 from minigrad.graph import INEXACT, Node, toposort
 from minigrad.inside import differentiating, variables
@@ -190,13 +184,18 @@ class Recorded:
         seeds: dict[Node, Any] = {}
         with switched(recording, watched):
             for root, g in pairs:
-                g = g if g.dtype == root.value.dtype else g.astype(root.value.dtype)
-                if isinstance(g, Tensor) or watched:
-                    g = view(g.node if isinstance(g, Tensor) else Node(g))
+                g = viewed(g, view, root.value.dtype)
                 seeds[root] = seeds[root] + g if root in seeds else g
             on_path = set(self.path).__contains__ if self.path else None
             adjoints = reverse(seeds, self.by, view, on_path)
         return [*map(adjoints.get, self.nodes)], watched
+
+
+def viewed(x: Any, view: View, dtype: np.dtype[Any]) -> Any:
+    """A tangent or cotangent, as a pass that views nodes in this way has it."""
+    if isinstance(x, Tensor) or view is not array_of:
+        x = view(x.node if isinstance(x, Tensor) else Node(x))
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def as_tensor(output: Any, where: str) -> Tensor:

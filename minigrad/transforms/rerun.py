@@ -6,15 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from minigrad.autograd import View, array_of, leading_to, recording, reverse, switched
 from minigrad.graph import Node, by_birth, toposort
 from minigrad.inside import differentiating
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import needs_grad
 from minigrad.transforms.forward import push_along
-from minigrad.transforms.recorded import variable
+from minigrad.transforms.recorded import variable, viewed
 
 
 class Rerun:
@@ -36,6 +34,7 @@ class Rerun:
         with switched(recording, True), requiring_grad(captured):
             variables = [variable(x, lambda: "an input") for x in inputs]
             self.nodes = [x.node for x in variables]
+            self.ends = [*self.nodes, *captured]
             with differentiating(self.nodes):
                 self.outputs = function(*variables)
 
@@ -49,38 +48,35 @@ class Rerun:
         watched = leading_to(ends, [y.node for y in self.outputs if needs_grad(y)])
         return [y if needs_grad(y) and watched(y.node) else value_of(y) for y in self.outputs]
 
-    def end(self) -> None:
-        """The leaves of the run belong to one pass alone."""
+    @contextmanager
+    def going(self, along: Iterable[Any]) -> Iterator[View]:
+        """Inside is the one pass that the leaves of this run belong to, along tangents or
+        cotangents; as which nodes are viewed."""
+        again = self.again or (recording.get() and any(map(needs_grad, along)))
+        with switched(recording, again), requiring_grad(self.captured):
+            yield Tensor.of if again else array_of
         for node in self.nodes:
             node.requires_grad = node.op is not None
 
     def push(self, tangents: Sequence[Any]) -> list[Any]:
         """The tangents of the outputs, from those of the inputs, then of the captured nodes; None
         is zeros."""
-        again = self.again or (recording.get() and any(map(needs_grad, tangents)))
-        view, ends = Tensor.of if again else array_of, [*self.nodes, *self.captured]
         sent = {k: t for k, t in enumerate(tangents) if t is not None}
-        with switched(recording, again), requiring_grad(self.captured):
-            found = tangents_of(self.outputs, ends, sent, view)
-        self.end()
-        return found
+        with self.going(sent.values()) as view:
+            return tangents_of(self.outputs, self.ends, sent, view)
 
     def pull_back(self, sent: dict[int, Any]) -> list[Any]:
         """The cotangents of the inputs, then of the captured nodes, from those of the outputs by
         their positions; None is zeros."""
-        again = self.again or (recording.get() and any(map(needs_grad, sent.values())))
-        view, ends = Tensor.of if again else array_of, [*self.nodes, *self.captured]
-        with switched(recording, again), requiring_grad(self.captured):
-            found = cotangents_of(ends, self.outputs, sent, view)
-        self.end()
-        return found
+        with self.going(sent.values()) as view:
+            return cotangents_of(self.ends, self.outputs, sent, view)
 
 
 def tangents_of(
     outputs: Sequence[Any], by: Sequence[Node], sent: dict[int, Any], view: View
 ) -> list[Any]:
     """The tangents of outputs, from those sent to nodes, by their places; None is zeros."""
-    seeds = {by[k]: seen(t, by[k].value.dtype, view) for k, t in sent.items()}
+    seeds = {by[k]: viewed(t, view, by[k].value.dtype) for k, t in sent.items()}
     roots, own = [y.node if needs_grad(y) else None for y in outputs], {*by}
     found = push_along(
         toposort(
@@ -101,16 +97,9 @@ def cotangents_of(
     seeds: dict[Node, Any] = {}
     for k, g in sent.items():
         if needs_grad(y := outputs[k]):
-            g = seen(g, y.dtype, view)
+            g = viewed(g, view, y.dtype)
             seeds[y.node] = seeds[y.node] + g if y.node in seeds else g
     return [*map(reverse(seeds, by, view).get, by)]
-
-
-def seen(x: Any, dtype: np.dtype[Any], view: View) -> Any:
-    """A tangent or cotangent as a pass sees it, in the dtype of what it is of."""
-    if view is Tensor.of or isinstance(x, Tensor):
-        x = view(x.node if isinstance(x, Tensor) else Node(x))
-    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def from_outside(results: Iterable[Node], start: int, own: Collection[Node]) -> list[Node]:

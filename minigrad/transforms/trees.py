@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_library
 from minigrad.errors import ShapeError, describe
 from minigrad.tensor import Tensor, value_of
 
@@ -21,6 +22,12 @@ def leaves_of(tree: Any, where: str = "") -> list[tuple[str, Any]]:
     if isinstance(tree, list | tuple):
         return [x for k, part in enumerate(tree) for x in leaves_of(part, f"{where}[{k}]")]
     return [] if tree is None else [(where, tree)]
+
+
+def check_libraries(where: str, tree: Any) -> None:
+    """Raise if a leaf is an array of another library than NumPy."""
+    for at, x in leaves_of(tree):
+        check_library(f"{where}{at}", x)
 
 
 LEAVES = frozenset([Tensor, np.ndarray, float, np.float64])  # the most frequent ones

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import advice, check_call, checked
+from minigrad.arguments import advice, check_call, check_library, checked
 from minigrad.autograd import switched
 from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
@@ -219,6 +219,7 @@ def batch_size(leaves: list[Any], axes: list[int | None], where: list[str]) -> i
     """The length of the batch, which all arguments must share."""
     sizes: dict[int, str] = {}
     for x, axis, name in zip(leaves, axes, where, strict=True):
+        check_library(f"vmap: {name}", x)
         if axis is None:
             continue
         shape = np.shape(x) if isinstance(x, int | float | complex) else getattr(x, "shape", None)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from minigrad.arguments import advice
 from minigrad.errors import ArgumentError, DtypeError, GradientError, ShapeError
 from minigrad.graph import Node
 from minigrad.io import check_output, write
@@ -299,8 +300,8 @@ def explain(z: Tensor) -> Explanation:
     """
     if not isinstance(z, Tensor):
         raise DtypeError(
-            f"explain() is for a Tensor, and this is a {type(z).__name__}: compute it from leaves "
-            "such as minigrad.Tensor(2.0, requires_grad=True)"
+            f"explain() is for a Tensor, and this is a {type(z).__name__}{advice(z)}: compute it "
+            "from leaves such as minigrad.Tensor(2.0, requires_grad=True)"
         )
     if not z.requires_grad:
         op = z.node.op

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+import minigrad
 import minigrad.numpy as mnp
-from minigrad import Tensor, grad
-from minigrad.errors import GradientError
+from minigrad import Tensor, grad, root, scan, vmap, while_loop
+from minigrad.errors import DtypeError, GradientError
 from minigrad.numpy import array_api as xp
 
 
@@ -51,3 +52,20 @@ def test_gradients_flow_on_what_came_from_there() -> None:
     np.testing.assert_array_equal(torch.from_dlpack(w.detach()), x)
     with pytest.raises(GradientError, match="detach"):
         grad(lambda y: torch.from_dlpack(y).sum().item() + y.sum())(np.ones(3))
+
+
+@pytest.mark.parametrize("theirs", [torch.tensor([1.1, 2.2]), jax.numpy.array([1.1, 2.2])])
+def test_transforms_refuse_their_arrays_and_ops_take_them(theirs: Any) -> None:
+    x = np.array([1.0, 2.0])
+    for call in (
+        lambda: vmap(np.sum)(theirs),
+        lambda: scan(lambda c, x: (c + x, x), 0.0, theirs),
+        lambda: while_loop(lambda c: np.sum(c) < 9, lambda c: 2 * c, theirs),
+        lambda: root(lambda x, a: x**2 - a, x, (theirs,)),
+        lambda: minigrad.compile(np.sum)(theirs),
+    ):
+        with pytest.raises(DtypeError, match=r"of (torch|jax): give np\.asarray\(x\)"):
+            call()
+    found = grad(lambda x: np.sum(x**2 * theirs))(x)
+    np.testing.assert_array_equal(found, 2 * x * np.asarray(theirs))
+    assert found.dtype == float  # theirs compute in single precision

@@ -3,6 +3,7 @@
 import pickle
 import random
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -556,3 +557,67 @@ def test_nothing_sees_what_a_condition_writes() -> None:
         ArgumentError, match=r"cond\(carry\) writes into an array that is read-only"
     ):
         run(xs[0])
+
+
+def address(x: Any) -> int:
+    return int(x.ctypes.data)
+
+
+@pytest.mark.parametrize("body", [lambda c: c * 0.5, lambda c: np.multiply(c, 0.5, out=c)])
+def test_a_carry_that_nothing_else_holds_is_not_copied(body: Any) -> None:
+    given, returned = list[int](), list[int]()
+
+    def step(i: Any, c: Any) -> Any:
+        given.append(address(c["c"]))
+        new = body(c["c"])
+        returned.append(address(new))
+        return {"c": new}
+
+    init = np.ones(3)
+    np.testing.assert_array_equal(fori_loop(0, 4, step, {"c": init})["c"], np.full(3, 0.0625))
+    assert given[1:] == returned[:-1] and given[0] != address(init)
+    np.testing.assert_array_equal(init, np.ones(3))
+
+
+def test_a_carry_that_something_else_holds_is_copied() -> None:
+    """Bodies write into what they are given, and have returned what others see."""
+    outside, ones, kept = np.ones(4), np.ones(2), list[Any]()
+
+    def held(new: Any, by: Any) -> Any:
+        kept.append(by)
+        return new
+
+    views: dict[str, Callable[[Any], Any]] = {
+        "captured": lambda c: outside,
+        "view": lambda c: outside[:4],
+        "memory": lambda c: np.frombuffer(outside.data),
+        "kept": lambda c: held(new := c * 1.0, new),
+        "nested": lambda c: held(new := c * 1.0, [new]),
+        "kept view": lambda c: held(new := np.ones(4), new[1:]),
+        "closure": lambda c: held(new := np.ones(4), lambda: new),
+        "memoryview": lambda c: held(new := np.ones(4), new.data),
+    }
+    for name, body in views.items():
+        kept.clear()
+
+        def step(i: Any, c: Any, body: Any = body) -> Any:
+            c *= 5.0
+            return body(c)
+
+        found = fori_loop(0, 3, step, np.ones(4))
+        found[:] = 7.0  # nor is the result shared
+        np.testing.assert_array_equal(outside, np.ones(4), err_msg=name)
+        for k, x in enumerate(kept):
+            x = x() if callable(x) else x[0] if isinstance(x, list) else np.asarray(x)
+            expected = 5.0 ** (k + 1) if name in ("kept", "nested") else 1.0
+            np.testing.assert_array_equal(x, expected, err_msg=name)
+
+    def twice(c: Any, x: Any) -> Any:
+        c[0][0] += 1.0
+        new = c[0] + 0.0
+        return (new, new), new
+
+    (first, second), ys = scan(twice, (ones, ones), np.zeros(3))
+    np.testing.assert_array_equal(first, [4.0, 1.0])
+    np.testing.assert_array_equal(second, [4.0, 1.0])
+    np.testing.assert_array_equal(ys[:, 0], [2.0, 3.0, 4.0])

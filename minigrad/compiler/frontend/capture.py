@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.dispatch import is_traced
-from minigrad.errors import OWN_FILES, TraceError
+from minigrad.errors import OWN_FILES, TraceError, library_of
 from minigrad.nn import Module
 from minigrad.optim import Optimizer
 from minigrad.tensor import Tensor
@@ -369,6 +369,11 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
             found.queue(np.ravel(x).tolist(), name)
         if type(x) not in (np.ndarray, np.void):
             visit_object(x, name, found)
+    elif library := library_of(x):
+        raise TraceError(
+            f"a compiled function reads {name}, an array of {library}, in which it would not see "
+            "changes: make it np.asarray(x), outside"
+        )
     elif isinstance(x, Optimizer):
         visit_optimizer(x, name, found)
     elif isinstance(x, classmethod):

@@ -37,7 +37,7 @@ from minigrad.ops.movement import copy
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.calls import are_forward, call_node
 from minigrad.transforms.forward import zeros_like
-from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, lowered, settled
+from minigrad.transforms.loops import NUMBERS, Lowered, Repeated, in_use, settled
 from minigrad.transforms.pushed_loops import pushed
 from minigrad.transforms.recorded import Recorded
 from minigrad.transforms.rerun import Rerun
@@ -539,13 +539,6 @@ def check_replay(what: str, body: Body) -> None:
         )
 
 
-def lowering() -> Lowered:
-    """How loops are run here: under vmap, of batches."""
-    found = lowered.get()
-    assert found is not None
-    return found
-
-
 def as_kind(x: Tracer, kind: int) -> Any:
     return x if kind == ARRAY else Tensor.of(Node(x))  # type: ignore[arg-type]  # as an array
 
@@ -672,7 +665,7 @@ class Branch:
 
             return Recorded(outputs, nodes).pull_back([*sent.values()])
 
-        found = lowering().branch(pred, [partial(back, *each) for each in self.bodies_read])
+        found = in_use().branch(pred, [partial(back, *each) for each in self.bodies_read])
         return found + [None] * (len(captured) + 1)
 
     def push(self, sent: dict[int, Any], inputs: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
@@ -690,7 +683,7 @@ class Branch:
             found = run.push([sent.get(k) for k in of_nodes])
             return [zeros_like(run.outputs[k]) if found[k] is None else found[k] for k in watched]
 
-        found = lowering().branch(pred, [partial(forth, *each) for each in self.bodies_read])
+        found = in_use().branch(pred, [partial(forth, *each) for each in self.bodies_read])
         tangents = dict(zip(watched, found, strict=True))
         return [tangents.get(k) for k in range(len(self.kinds))]
 
