@@ -30,6 +30,7 @@ from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.graph.opset.contractions import Limits
 from minigrad.compiler.loops import ir
+from minigrad.compiler.loops.lanes import by_lanes
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import blocking_of, hoisted, minimum_of, nest
 from minigrad.compiler.schedule.buffers import BufferPlan
@@ -54,7 +55,7 @@ def contract_function(
         sums = [*epilogue.prefetch(), *tiles.all_sums()]
     statements += tiles.over_tiles([*sums, *tiles.rest(), *epilogue.statements()])
     del epilogue.body  # a reference cycle: without this, everything would stay in memory
-    return print_kernel(statements, buffers, padded=True)
+    return print_kernel(by_lanes(statements, machine.vector), buffers, padded=True)
 
 
 @dataclass(frozen=True)
@@ -460,7 +461,7 @@ class Epilogue:
         body = ir.substituted([*self.inner, *self.stores], self.new)
         if tiles.contraction.along_depth:  # of few columns, loops over rows fill vectors
             return [ir.For(self.c, [ir.For(self.r, body, high="rows", simd=())])]
-        if tiles.is_full_width:
+        if tiles.is_full_width or (tiles.panels == 1 and tiles.contraction.columns > 1):
             return [ir.For(self.r, [ir.For(self.c, body, simd=())], high="rows")]
         lanes = (
             () if tiles.contraction.columns > 1 else None

@@ -24,6 +24,7 @@ from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.reductions import combined, is_not_zero
 from minigrad.compiler.loops import ir
 from minigrad.compiler.loops.distribution import distributed
+from minigrad.compiler.loops.lanes import by_lanes
 from minigrad.compiler.loops.lowering import LoweringContext
 from minigrad.compiler.loops.passes import (
     FLAG,
@@ -89,7 +90,7 @@ def rows_function(
     """The C of a kernel of rows."""
     rows = RowKernel(kernel, schedule)
     block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
-    found = print_kernel(rows.statements(block), buffers)
+    found = print_kernel(by_lanes(rows.statements(block), machine.vector), buffers)
     combined = rows.combine_partials()
     found.combine = print_kernel(combined, buffers) if combined else None
     rows.loops.clear()  # a reference cycle: without this, everything would stay in memory

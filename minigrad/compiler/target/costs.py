@@ -62,6 +62,9 @@ BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
 ROWS_PER_BLOCK = 32  # whose sums are kept, for what is computed once a row to be in vectors
 MAX_BLOCK_ROW = 512  # entries of a row of such a block, which stays in cache
 MIN_DISTRIBUTED_WORK = 2  # divisions of a row, or what takes as long, for which that pays
+MAX_LOOP_BY_LANES = 512  # iterations of a SIMD loop, up to which its sums and its rest matter
+MASKED_VECTOR = 64  # bytes of vectors on machines that have masks
+MIN_MASKED_PART = 3  # the part of its lanes, 1/3, that a masked vector has in use at least
 MAX_LOCAL_ENTRIES = 2048  # of a local array: there may be several, and stacks are small
 CELL_COPIES = 8  # of the few that a scatter-add adds to: sums do not wait for each other
 

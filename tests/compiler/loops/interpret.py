@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "select": lambda test, x, y: x if test else y,
     "clamp": lambda x, n: min(max(x, 0), n - 1),
     "checked index": lambda x, n: int(x) % n,
+    **{f"sum of float{bits} lanes": sum for bits in (32, 64)},
 }
 
 
@@ -81,8 +82,8 @@ def value(expression: Expression, names: Mapping[Any, Any]) -> Any:
     if isinstance(expression, Access):
         assert expression.place is not None
         place, array = at(expression.place, names), names[expression.array]
-        assert 0 <= place < len(array), "an access beyond the array"
-        return array[place]
+        assert 0 <= place <= len(array) - max(1, expression.lanes), "an access beyond the array"
+        return array[place : place + expression.lanes] if expression.lanes else array[place]
     if isinstance(expression, Number):
         return float({"True": "1", "False": "0"}.get(expression.text, expression.text))
     return at(expression, names) if isinstance(expression, Expr) else names[expression]
@@ -92,7 +93,8 @@ def run(statements: Iterable[Statement], names: dict[Any, Any]) -> None:
     """Run statements on arrays, by their names; what is defined in a loop is gone after it."""
     for s in statements:
         if isinstance(s, Let | Variable):
-            names[s.name] = 0 if s.value is None else value(s.value, names)
+            first = 0 if s.value is None else value(s.value, names)
+            names[s.name] = [first] * s.size if isinstance(s, Variable) and s.size else first
         elif isinstance(s, Store):
             assign(s.target, value(s.value, names), names)
         elif isinstance(s, Accumulate):
