@@ -22,7 +22,7 @@ from minigrad.errors import (
     operand,
     refusal_of,
 )
-from minigrad.graph import INEXACT, Node
+from minigrad.graph import INEXACT, Node, births
 from minigrad.inside import variables
 from minigrad.methods import Methods
 from minigrad.names import missing
@@ -34,6 +34,10 @@ from minigrad.watch import engine, instead
 
 # The vmaps that this thread, or task, is in, from the outermost.
 levels: ContextVar[tuple[Level, ...]] = ContextVar("levels", default=())
+
+
+# Arrays that are older are not written: what is run here is not to be run for all entries.
+frozen: ContextVar[int] = ContextVar("frozen", default=-1)
 
 
 def reading(name: str) -> Any:
@@ -53,11 +57,11 @@ class Batched(Methods, Traced):
     differentiates by, or a batched array of an outer vmap. Its own shape is that of one entry.
     """
 
-    __slots__ = ("__weakref__", "array", "level", "writeable")
+    __slots__ = ("__weakref__", "array", "birth", "level", "writeable")
     content = "array"
 
     def __init__(self, array: Any, level: Level) -> None:
-        self.array, self.level, self.writeable = array, level, True
+        self.array, self.level, self.writeable, self.birth = array, level, True, next(births)
 
     # To isinstance it is what NumPy has there, as the compiler's tracers are.
     @property  # type: ignore[misc]
@@ -114,7 +118,16 @@ class Batched(Methods, Traced):
                 "backward() under vmap would add into .grad of a Tensor what differs from entry to "
                 "entry: use grad, value_and_grad or vjp, inside of vmap or around it"
             )
-        if self.level.is_own(held):
+        own = self.level.is_own(held)
+        born = target.node.birth if isinstance(target, Tensor) else held.birth if own else 0
+        if born < frozen.get():
+            raise UnsupportedError(
+                "a branch of cond, or a round of while_loop, is run for all entries of a vmap, and "
+                f"writes into an array of shape {target.shape} of outside, also for entries for "
+                "which it is not to be run: make the array an operand or a part of the carry, and "
+                "return it"
+            )
+        if own:
             return
         if not isinstance(target, Tensor) or target.node.birth < self.level.birth:
             raise UnsupportedError(

@@ -8,8 +8,8 @@ a compiled function they are loops and branches of the program: see `compiler/fr
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -31,11 +31,12 @@ from minigrad.errors import (
     describe,
     plain,
 )
+from minigrad.graph import births
 from minigrad.ops.views import READ_ONLY
 from minigrad.random import draw
 from minigrad.reachable import unseen
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import is_batched, levels
+from minigrad.transforms.batched import frozen, is_batched, levels, needs_grad
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.checkpoint import Checkpointed, checkpoint
 from minigrad.transforms.trees import Function, check_libraries, flat, leaves_of, like, map_tree
@@ -209,13 +210,33 @@ def of_entries(goes_on: Any, step: Any, state: list[Any]) -> tuple[Any, Any, lis
     """The same under vmap, with a last leaf that says which entries go on: rounds go on while any
     does, and change these only."""
 
+    def more(state: list[Any]) -> Any:
+        with for_some_entries():
+            return value_of(goes_on(state))
+
     def some(state: list[Any]) -> list[Any]:
         *before, going = state
-        rounds = step([*map(np.copy, before)])  # a round may write into what it is given
+        with for_some_entries():
+            rounds = step([given_where(going, x) for x in before])
         new = [np.where(going, x, y) for x, y in zip(rounds, before, strict=True)]
-        return [*new, np.logical_and(going, value_of(goes_on(new)))]
+        return [*new, np.logical_and(going, more(new))]
 
-    return lambda state: any_entry(state[-1]), some, [*state, value_of(goes_on(state))]
+    return lambda state: any_entry(state[-1]), some, [*state, more(state)]
+
+
+@contextmanager
+def for_some_entries() -> Iterator[None]:
+    """Inside, a function is run for all entries of a vmap, and its results are used of some: those
+    of the others may be no numbers, and nothing is written outside."""
+    with np.errstate(all="ignore"), switched(frozen, next(births)):
+        yield
+
+
+def given_where(chosen: Any, x: Any) -> Any:
+    """A copy of a leaf, which may be written into. Where it is not `chosen`, nothing is
+    differentiated by it, for 0 times an infinite derivative is no number."""
+    x = np.copy(x)
+    return np.where(chosen, x, x.detach()) if needs_grad(x) else x
 
 
 def any_entry(x: Any) -> Any:
@@ -241,8 +262,8 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
     """
     pred, how = boolean(pred, "cond: pred"), lowered.get()
 
-    def of_branch(function: Function) -> Any:
-        return run("cond: a branch", function, *map_tree(unshared, operands))
+    def of_branch(function: Function, own: Function = unshared) -> Any:
+        return run("cond: a branch", function, *map_tree(own, operands))
 
     if is_traced(value_of(pred)):
         results = Branches()
@@ -251,7 +272,15 @@ def cond(pred: Any, if_true: Function, if_false: Function, *operands: Any) -> An
             return results.leaves(of_branch(function))
 
         if how is None or is_batched(pred):
-            pairs = zip(of(if_true), of(if_false), strict=True)
+
+            def of_all(function: Function, chosen: Any) -> list[Any]:
+                def own(x: Any) -> Any:
+                    return given_where(chosen, x) if isinstance(x, Tensor | np.ndarray) else x
+
+                with for_some_entries():
+                    return results.leaves(of_branch(function, own))
+
+            pairs = zip(of_all(if_true, pred), of_all(if_false, ~pred), strict=True)
             leaves = [np.where(pred, x, y) for x, y in pairs]
         else:
             leaves = how.branch(pred, [partial(of, f) for f in (if_true, if_false)])

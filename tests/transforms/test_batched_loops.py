@@ -21,7 +21,7 @@ from minigrad import (
     vmap,
     while_loop,
 )
-from minigrad.errors import GradientError
+from minigrad.errors import GradientError, UnsupportedError
 from minigrad.transforms.trees import flat
 from tests.compiler.frontend.test_loops import XS, W, check, loss, network
 
@@ -367,3 +367,62 @@ def test_higher_derivatives_of_loops_inside(f: Any) -> None:
         np.testing.assert_allclose(minigrad.compile(vmap(own))(xs), wanted, rtol=1e-11)
     around = minigrad.compile(grad(lambda xs: np.sum(vmap(grad(f))(xs) ** 2)))(xs)
     np.testing.assert_allclose(around, [grad(slope)(x) for x in xs], rtol=1e-11)
+
+
+def root_if_positive(x: Any) -> Any:
+    return cond(x > 0, np.sqrt, lambda x: 2 * x, x)
+
+
+def harmonic(n: Any) -> Any:
+    def step(state: Any) -> Any:
+        total, k = state
+        return total + 1 / k, k - 1
+
+    return while_loop(lambda state: state[1] > 0, step, (0 * n, n), bound=10)[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # of reverse passes
+@pytest.mark.parametrize(
+    ("f", "xs", "values", "slopes"),
+    [
+        (root_if_positive, [4, -1, 0, 9], [2, -2, 0, 3], [1 / 4, 2, 2, 1 / 6]),
+        (harmonic, [3, 1, 0, 2], [11 / 6, 1, 0, 1.5], [-49 / 36, -1, 0, -5 / 4]),
+    ],
+)
+def test_what_is_not_chosen_may_be_no_number(f: Any, xs: Any, values: Any, slopes: Any) -> None:
+    xs = np.array(xs, float)
+    with np.errstate(all="raise"):
+        np.testing.assert_allclose(vmap(f)(xs), values, rtol=1e-14)
+    for run in (
+        vmap(grad(f)),
+        grad(lambda xs: np.sum(vmap(f)(xs))),
+        vmap(lambda x: jvp(f, (x,), (1.0,))[1]),
+    ):
+        np.testing.assert_allclose(run(xs), slopes, rtol=1e-14)
+        np.testing.assert_allclose(minigrad.compile(run)(xs), slopes, rtol=1e-14)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_is_run_for_all_entries_writes_nothing_outside(compiled: bool) -> None:
+    def branches(x: Any) -> Any:
+        u = x * np.ones(2)
+
+        def write(x: Any) -> Any:
+            u[0] = 5.0
+            return x
+
+        return cond(x > 0, write, lambda x: x, x), u
+
+    def rounds(x: Any) -> Any:
+        u = np.zeros_like(x, shape=2)
+
+        def step(x: Any) -> Any:
+            u[:1] += 1
+            return x - 1
+
+        return while_loop(lambda x: x > 0, step, x, bound=5), u
+
+    for f in (branches, rounds):
+        run = minigrad.compile(vmap(f)) if compiled else vmap(f)
+        with pytest.raises(UnsupportedError, match="is run for all entries of a vmap, and writes"):
+            run(np.array([1.0, -2.0]))
