@@ -9,6 +9,7 @@ import pytest
 import minigrad.functional as F
 from minigrad import Tensor, check_gradients
 from minigrad.errors import ShapeError
+from minigrad.ops import processing
 
 RNG = np.random.default_rng(3)
 
@@ -50,10 +51,14 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], 
 }
 
 
+@pytest.mark.parametrize("limit", [1, 800, processing.COLUMNS])  # pixels, rows, all at a time
 @pytest.mark.parametrize(
     ("x", "w", "options", "padding"), CONVOLUTIONS.values(), ids=list(CONVOLUTIONS)
 )
-def test_conv2d(x: Any, w: Any, options: Any, padding: Any) -> None:
+def test_conv2d(
+    monkeypatch: pytest.MonkeyPatch, x: Any, w: Any, options: Any, padding: Any, limit: int
+) -> None:
+    monkeypatch.setattr(processing, "COLUMNS", limit)
     images, weights = RNG.standard_normal(x), RNG.standard_normal(w)
     bias = RNG.standard_normal(w[0])
 
