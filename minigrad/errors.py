@@ -211,16 +211,15 @@ def line_of(error: BaseException) -> str:
 INSTEAD = {
     "a plain array": "read the values with t.data, fill np.zeros_like(t) or Tensor(np.zeros(3)), "
     "join Tensors by np.stack",
-    "an entry of a plain array": "fill np.zeros_like(t) or Tensor(np.zeros(3)), or join Tensors by "
-    "np.stack",
+    "an entry of a plain array": "fill np.zeros_like(t) or Tensor(np.zeros(3)), or use np.stack",
     "a plain number": "compute with NumPy's functions; t.item() reads the value",
     "a pickle": "pickle t.detach(), or the array t.data",
 }
 
 
 SPARSE = (
-    "a scipy.sparse matrix M has no derivatives of products with a Tensor: use M.toarray(), or "
-    "custom_vjp of `lambda u: M @ u`, with the cotangent `M.T @ g`, see docs/sparse.md"
+    "a scipy.sparse matrix M has no derivatives with a Tensor: use M.toarray(), or custom_vjp of "
+    "`lambda u: M @ u`, with the cotangent `M.T @ g`, or of spsolve(M, u), see docs/sparse.md"
 )
 
 
@@ -229,9 +228,11 @@ def is_sparse(x: Any) -> bool:
 
 
 def of_sparse() -> bool:
-    """Whether a method of a sparse matrix of SciPy's, called by the user, is at work."""
-    frame = users_frame()[0]
-    return bool(frame and is_scipys(frame) and is_sparse(frame.f_locals.get("self")))
+    """Whether scipy.sparse, called by the user, is at work: a method of a matrix, or a function."""
+    frame, found = users_frame()[0], ""
+    while frame and is_scipys(frame):
+        frame, found = frame.f_back, frame.f_globals["__name__"]
+    return found.startswith("scipy.sparse.")
 
 
 def lost(what: str, instead: str = "") -> GradientError:
@@ -396,13 +397,12 @@ def plain(x: Any) -> Any:
     """x; raise if it is an array of a subclass with its own arithmetic: masks, matrices, units; or
     a sparse matrix of SciPy's."""
     kind = type(x)
-    if is_sparse(x):
+    if is_sparse(x) or (isinstance(x, np.matrix) and of_sparse()):
         raise UnsupportedError(SPARSE)
     if kind is np.ndarray or not issubclass(kind, np.ndarray):
         return x
     if any(getattr(kind, name) is not getattr(np.ndarray, name) for name in ARITHMETIC):
-        is_masked = issubclass(kind, np.ma.MaskedArray)
-        advice = "fill it first, m.filled(0)" if is_masked else "pass np.array(x)"
+        advice = "pass m.filled(0)" if issubclass(kind, np.ma.MaskedArray) else "pass np.array(x)"
         raise UnsupportedError(
             f"Tensors do not have the arithmetic of {kind.__name__}, so the result would differ: "
             f"{advice}"

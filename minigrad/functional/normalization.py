@@ -105,6 +105,18 @@ def batch_norm(
     return scaled(centred, variance, eps, by_channel(weight, axes), by_channel(bias, axes))
 
 
+ONE_FOR_ALL = (
+    "of which there is one for all, by those of each entry of a vmap: eval() first, or leave them "
+    "out, BatchNorm1d(n, track_running_stats=False); or use GroupNorm; of many models, give each "
+    "its own by functional_call, in copies"
+)
+# There an array is a value of the compiler's graph.
+MADE_INSIDE = (
+    "of a layer that a compiled function has made itself, anew in each call: make it before the "
+    "first call"
+)
+
+
 def by_the_batch(
     what: str, x: Any, running_mean: Any, running_var: Any, momentum: float
 ) -> tuple[Any, Any]:
@@ -127,11 +139,8 @@ def by_the_batch(
                 held = value_of(running)  # the memory itself
                 if is_traced(value_of(new)) and not is_traced(held):
                     raise UnsupportedError(
-                        f"{what} in training would move the running statistics, of which there "
-                        "is one for all, by those of each entry of a vmap: eval() first, or leave "
-                        "them out, BatchNorm1d(n, track_running_stats=False); or use GroupNorm; of "
-                        "many models, give each its own by functional_call, in copies. Or a "
-                        "compiled function has made the layer itself: make it before the first call"
+                        f"{what} in training would move the running statistics "
+                        + (MADE_INSIDE if hasattr(value_of(new), "value") else ONE_FOR_ALL)
                     )
                 held *= 1 - momentum
                 held += momentum * factor * value_of(new).reshape(-1)

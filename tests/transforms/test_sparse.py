@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse import linalg as sparse_linalg
 
 import minigrad
 from minigrad import (
@@ -297,6 +298,27 @@ def test_matrices_of_scipy_with_tensors_are_refused_with_a_remedy(f: Any) -> Non
 
 def test_a_compiled_product_with_a_matrix_of_scipy_is_refused_with_a_remedy() -> None:
     matrix = sparse.csr_array(np.eye(3))
-    for f in (lambda u: matrix @ u, lambda u: u @ matrix):
+    for f in (
+        lambda u: matrix @ u,
+        lambda u: u @ matrix,
+        lambda u: u * matrix,
+        lambda u: u - matrix,
+        lambda u: matrix + u,
+        lambda u: np.add(matrix, u),
+        lambda u: sparse.csr_matrix(matrix) - u,
+        lambda u: sparse_linalg.spsolve(matrix, u),
+    ):
         with pytest.raises(MinigradError, match="custom_vjp of `lambda u: M @ u`"):
             minigrad.compile(f)(np.ones(3))
+
+
+def test_solutions_by_scipys_sparse_functions_are_refused_with_a_remedy() -> None:
+    matrix, ones = sparse.csc_array(np.eye(3)), np.ones(3)
+    for solve in (sparse_linalg.spsolve, sparse_linalg.lsqr, sparse_linalg.cg):
+
+        def f(u: Any, solve: Any = solve) -> Any:
+            return np.sum(solve(matrix, u)[0])
+
+        for run, u in ((grad(f), ones), (vmap(f), np.stack([ones, ones]))):
+            with pytest.raises(MinigradError, match=r"custom_vjp of .* or of spsolve\(M, u\)"):
+                run(u)

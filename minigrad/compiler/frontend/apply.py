@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minigrad.autograd import array_of, needs_grad, recording
 from minigrad.compiler.frontend import tracer
 from minigrad.compiler.frontend.recorder import Recorder, tracing
 from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import implements, is_traced
-from minigrad.errors import is_nested
+from minigrad.errors import PLAIN, operand
 from minigrad.functional.hook import hook_op
 from minigrad.graph import INEXACT, Node
 from minigrad.ops.base import Op
@@ -29,7 +27,7 @@ INDEXED = {"gather": 1, "scatter_add": 1, "updated": 2}
 def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
     """Op.__call__ while tracing: with a tracer among the inputs it records, and gives a tracer."""
     recorder = tracing.get()
-    live = any_traced = listed = False
+    live = any_traced = odd = False
     for x in inputs:
         kind = type(x)
         if kind is tracer.Tracer or kind is tracer.TracerView:
@@ -37,8 +35,8 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
         elif issubclass(kind, Tensor):
             live = True
             any_traced = any_traced or is_traced(x.node.value)
-        elif is_nested(x):
-            listed = True
+        elif kind not in PLAIN:
+            odd = True
     if not any_traced or recorder is None:
         return apply(op, *inputs, **attributes)
     if recorder.known:
@@ -46,8 +44,8 @@ def traced_apply(op: Op, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     if op.name in INDEXED:
         first = INDEXED[op.name]
         inputs = (*inputs[:first], *map(tracer.concrete_mask, inputs[first:]))
-    if listed:
-        inputs = tuple([np.asarray(x) if is_nested(x) else x for x in inputs])
+    if odd:
+        inputs = tuple([x if isinstance(x, Tensor) or is_traced(x) else operand(x) for x in inputs])
     nodes: list[Any] = []
     arrays: Any = inputs
     requires_grad = recorded = False

@@ -412,6 +412,8 @@ class LayoutError(TraceError):
 
 
 def unseen(what: str) -> LayoutError:
+    if of_sparse():
+        return LayoutError(SPARSE)
     return LayoutError(
         f"a compiled function reads {what}: how an array lies in memory, and whether it can be "
         "written into, is not known while it is traced, and may differ in the next call. Leave it "
