@@ -231,7 +231,7 @@ def of_sparse() -> bool:
     """Whether scipy.sparse, called by the user, is at work: a method of a matrix, or a function."""
     frame, found = users_frame()[0], ""
     while frame and is_scipys(frame):
-        frame, found = frame.f_back, frame.f_globals["__name__"]
+        found, frame = frame.f_globals["__name__"], frame.f_back
     return found.startswith("scipy.sparse.")
 
 

@@ -6,7 +6,6 @@ batch of basis vectors at once.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ from minigrad.transforms.batched import Batched
 from minigrad.transforms.custom import NonlinearRuleError
 from minigrad.transforms.forward import path_of, push
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
-from minigrad.transforms.trees import Function, like
+from minigrad.transforms.trees import Function, like, named
 from minigrad.transforms.vmap import nested
 
 # Of each output by each input, the derivatives as a matrix of (entries, entries).
@@ -44,7 +43,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
     array([[2., 0.],
            [0., 4.]])
     """
-    return matrices(f, argnums, has_aux, by_the_smaller_side)
+    return matrices("jacobian", f, argnums, has_aux, by_the_smaller_side)
 
 
 @checked
@@ -55,7 +54,7 @@ def jacrev(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function
     array([[1., 1., 1.],
            [2., 2., 2.]])
     """
-    return matrices(f, argnums, has_aux, by_rows)
+    return matrices("jacrev", f, argnums, has_aux, by_rows)
 
 
 @checked
@@ -65,7 +64,7 @@ def jacfwd(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function
     >>> jacfwd(lambda x: np.array([1.0, 2.0, 3.0]) * x)(2.0)
     array([1., 2., 3.])
     """
-    return matrices(f, argnums, has_aux, by_columns)
+    return matrices("jacfwd", f, argnums, has_aux, by_columns)
 
 
 @checked
@@ -79,7 +78,8 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     array([[4., 2.],
            [2., 0.]])
     """
-    return matrices(matrices(f, argnums, has_aux, by_gradients), argnums, has_aux, forward_first)
+    gradient = matrices("grad", f, argnums, has_aux, by_gradients)
+    return matrices("jacobian", gradient, argnums, has_aux, forward_first)
 
 
 @checked
@@ -98,7 +98,7 @@ def holomorphic_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
     np.complex128(6j)
     """
 
-    @functools.wraps(f)
+    @named("holomorphic_grad", f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
         given = [x.dtype for x in (*run.inputs, *run.outputs)]
@@ -121,10 +121,12 @@ def holomorphic_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
     return differentiated
 
 
-def matrices(f: Function, argnums: Argnums, has_aux: bool, by: Callable[[Recorded], Blocks]) -> Any:
+def matrices(
+    name: str, f: Function, argnums: Argnums, has_aux: bool, by: Callable[[Recorded], Blocks]
+) -> Any:
     """The function that jacobian and its like return; `by` finds the derivatives of one run."""
 
-    @functools.wraps(f)
+    @named(name, f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
         rows = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, DtypeError, GradientError
 from minigrad.tensor import Tensor
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
-from minigrad.transforms.trees import Function, flat, map_tree, matching
+from minigrad.transforms.trees import Function, flat, map_tree, matching, named
 
 
 @checked
@@ -33,7 +32,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     (np.float64(5.0), array([2., 4.]))
     """
 
-    @functools.wraps(f)
+    @named("value_and_grad", f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
         if len(run.outputs) != 1 or run.outputs[0].size != 1:
@@ -74,7 +73,7 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
 
     both = value_and_grad(f, argnums, has_aux)
 
-    @functools.wraps(f)
+    @named("grad", f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
@@ -114,7 +113,7 @@ def hvp(f: Function, argnums: Argnums = 0) -> Function:
     array([ 6., 12.])
     """
 
-    @functools.wraps(f)
+    @named("hvp", f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         if not args:
             raise ArgumentError(

@@ -8,7 +8,6 @@ F. Manne, A. Pothen, "What color is your Jacobian?", 2005).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -26,7 +25,7 @@ from minigrad.transforms.forward import pushed
 from minigrad.transforms.recorded import Recorded, in_order
 from minigrad.transforms.reverse import grad
 from minigrad.transforms.sparsity import Sparse, pattern_of
-from minigrad.transforms.trees import Function, flat
+from minigrad.transforms.trees import Function, flat, named
 
 
 def colored(pattern: Sparse) -> np.ndarray:
@@ -150,7 +149,7 @@ def sparse_jacobian(f: Function, argnum: int = 0) -> Function:
            [ 0.,  0., -1.,  8.]])
     """
 
-    @functools.wraps(f)
+    @named("sparse_jacobian", f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         return by_passes(recorded("sparse_jacobian", f, argnum, args, kwargs))
 
@@ -181,7 +180,7 @@ def jacobian_sparsity(f: Function, argnum: int = 0) -> Function:
            [1, 1, 1]])
     """
 
-    @functools.wraps(f)
+    @named("jacobian_sparsity", f)
     def pattern(*args: Any, **kwargs: Any) -> Any:
         run = recorded("jacobian_sparsity", f, argnum, args, kwargs)
         return pattern_of(run.outputs, run.nodes)

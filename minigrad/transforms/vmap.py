@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
@@ -24,7 +23,7 @@ from minigrad.transforms.batched_loops import batched_loops
 from minigrad.transforms.batching import rule_of
 from minigrad.transforms.draws import rewound
 from minigrad.transforms.loops import lowered
-from minigrad.transforms.trees import Function, described, leaves_of, like
+from minigrad.transforms.trees import Function, described, leaves_of, like, named
 from minigrad.watch import engine, replacing
 from minigrad.writes import owner_of
 
@@ -54,7 +53,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
     array([ 5., 10.])
     """
 
-    @functools.wraps(f)
+    @named("vmap", f)
     def batched(*args: Any, **kwargs: Any) -> Any:
         axes = in_axes
         if isinstance(axes, tuple | list):

@@ -1,5 +1,7 @@
 """Arrays of other libraries in the arguments of transforms, by a stand-in for such a library."""
 
+import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -119,3 +121,14 @@ def test_ops_take_arrays_of_other_libraries_as_numpys() -> None:
 def test_compiled_functions_refuse_to_read_them() -> None:
     with pytest.raises(TraceError, match=r"reads A, an array of torch.*np\.asarray\(x\), outside"):
         minigrad.compile(lambda x: np.sum(x * A))(X)
+
+
+def cube(x: Any) -> Any:
+    return x**3
+
+
+def test_pickle_says_which_function_it_cannot_find() -> None:
+    for f, name in ((grad(cube), "grad(cube)"), (vmap(jacfwd(cube)), "vmap(jacfwd(cube))")):
+        assert f.__name__ == "cube" and f"<function {name} at " in repr(f)
+        with pytest.raises((pickle.PicklingError, AttributeError), match=re.escape(name)):
+            pickle.dumps(f)
