@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from minigrad.compiler.codegen.c import KernelSource, print_kernel
 from minigrad.compiler.graph.affine import Expr, Index, Var, number, ravel_index, variable
 from minigrad.compiler.graph.ir import Value
-from minigrad.compiler.graph.opset.base import INDEX, in_pairs, rules_of
+from minigrad.compiler.graph.opset.base import in_pairs, rules_of
 from minigrad.compiler.graph.opset.indexing import arrays_of, scattered
 from minigrad.compiler.graph.opset.reductions import Scan
 from minigrad.compiler.loops import ir
@@ -193,21 +194,24 @@ def pack_function(
     copied: list[ir.Statement] = [*body.bindings, ir.Store(target, name)]
     along = read_along(loops, copied) if value.size >= costs.MIN_TILED_SIZE else None
     k = len(loops) - 1 if along is None else loops.index(along)
-    outer_loops, loops = loops[:k], loops[k:]
-    statements = nest(loops[:-1], [ir.For(column, copied, independent=True)])
-    whole = statements if along is None else vectorised(tiled(loops, copied, along, {}), 1)
-    n, width = value.shape[layout.order[-1]], layout.panel
-    if n % width:
-        rest = Expr({}, n) + Expr(places[layout.at].terms, 0) * -width
-        zero = ir.Store(target, ir.Number.of(0, value.dtype))
-        part = nest(
-            loops[:-1],
-            [
-                ir.For(column, copied, high="left", independent=True),
-                ir.For(column, [zero], low="left"),
-            ],
-        )
-        left = ir.Let("left", INDEX, rest)
-        whole = [left, ir.If(ir.Apply(">=", ("left", number(width))), whole, part)]
+    outer_loops, loops = loops[:k], loops[k:-1]
+
+    def columns(last: Var) -> list[ir.Statement]:
+        """A copy of so many columns."""
+        new = {column: Expr({last: 1})}
+        lines = ir.substituted(copied, new)
+        if along is None or last.extent < costs.MIN_TILE_COLUMNS:
+            return nest(loops, [ir.For(last, lines, independent=True)])
+        return vectorised(tiled([*loops, last], lines, along, new), 1)
+
+    whole = columns(column)
+    panels, rest = divmod(n, width)
+    if rest:  # in the last panel
+        beyond = Var("z", width - rest)
+        place = target.place and target.place.replaced({column: Expr({beyond: 1}, rest)})
+        zero = ir.Store(replace(target, place=place), ir.Number.of(0, value.dtype))
+        part = columns(Var("c", rest)) + nest(loops, [ir.For(beyond, [zero], independent=True)])
+        is_whole = ir.Apply("<", (Expr(places[layout.at].terms), number(panels)))
+        whole = [ir.If(is_whole, whole, part)] if panels else part
     shared = nest(outer_loops, whole, grain=1)
     return print_kernel(shared, buffers, padded=True)
