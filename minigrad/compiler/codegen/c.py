@@ -28,7 +28,7 @@ NAMED = {"float32": "float", "float64": "double", "bool": "bool"}
 READ_AS = {"bool": "unsigned char"}  # gcc does not load bool into vectors beside wider numbers
 C_TYPES = {dtype: NAMED.get(dtype.name, f"{dtype}_t") for dtype in ir.DTYPES}
 
-RELATIONS = ("<", ">", ">=", "==", "!=")
+RELATIONS = ("<", "<=", ">", ">=", "==", "!=")
 C_TEMPLATES = {
     "select": "choose({0}, {1}, {2})",  # both are evaluated
     "if": "{0} ? {1} : {2}",
@@ -415,21 +415,27 @@ class Printer:
         assert isinstance(columns, ir.For)
         copied = columns.body[-1]
         assert isinstance(copied, ir.Store)
-        source, tile = copied.value, copied.target
+        source, target = copied.value, copied.target
         assert isinstance(source, ir.Access) and source.place is not None
-        assert isinstance(tile, ir.Access) and tile.place is not None
-        step, width = source.place.terms[columns.variable], max(tile.place.terms.values())
-        first: dict[Var, Expr] = {}
+        assert isinstance(target, ir.Access) and target.place is not None
+        step, width = source.place.terms[columns.variable], rows_apart(target.place, rows.variable)
+        first: dict[Any, Expr] = {}
         sizes = []
         for loop in (rows, columns):
             v, of_block = loop.variable, loop.low != "0"
             first[v] = Expr({Var(loop.low, v.extent): 1} if of_block else {})
             sizes.append(f"{loop.high} - {loop.low}" if of_block else str(v.extent))
-        start = self.access(replace(source, place=source.place.replaced(first)))
-        kind = C_TYPES[source.array.dtype]
+        kind = C_TYPES[self.types.get(source.array) or source.array.dtype]
         cast = f"(const {kind} *)" if kind in READ_AS else ""
-        given = f"{cast}&{start}, {step}, {tile.array}, {width}, {', '.join(sizes)}"
-        return f"transpose_{kind}({given});"
+        start, there = (self.start(x, first) for x in (source, target))
+        return f"transpose_{kind}({cast}{start}, {step}, {there}, {width}, {', '.join(sizes)});"
+
+    def start(self, x: ir.Access, first: dict[Any, Expr]) -> str:
+        """A pointer to the first entry that loops access, which is the first one of a tile."""
+        if x.array in self.types:
+            return str(x.array)
+        assert x.place is not None
+        return f"&{self.access(replace(x, place=x.place.replaced(first)))}"
 
     def peeled_loop(self, node: ir.For, interior: Interior, low: object, high: object) -> list[str]:
         """The iterations before the interior, then the interior, then those after it."""
@@ -502,6 +508,11 @@ class Printer:
             return text
         const = "" if array in self.written or array in self.types else "const "
         return f"*({const}{ctype(dtype, node.lanes)} *)&{text}"
+
+
+def rows_apart(place: Expr, row: Var) -> int:
+    """By how many entries rows of a target are apart: of a tile, of as many as a row has."""
+    return place.terms.get(row) or max(place.terms.values())
 
 
 def indented(lines: list[str]) -> list[str]:

@@ -34,10 +34,12 @@ from minigrad.compiler.loops.passes import (
     hoisted,
     merged,
     nest,
+    over_block,
     read_along,
     tiled,
     vectorised,
 )
+from minigrad.compiler.loops.short_rows import in_lanes, lanes_of, loop_for_lanes
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage
 from minigrad.compiler.target import costs
@@ -89,8 +91,7 @@ def rows_function(
 ) -> KernelSource:
     """The C of a kernel of rows."""
     rows = RowKernel(kernel, schedule)
-    block = costs.BLOCK_VECTORS * machine.vector // np.dtype(np.float32).itemsize
-    found = print_kernel(by_lanes(rows.statements(block), machine.vector), buffers)
+    found = print_kernel(by_lanes(rows.statements(machine.vector), machine.vector), buffers)
     combined = rows.combine_partials()
     found.combine = print_kernel(combined, buffers) if combined else None
     rows.loops.clear()  # a reference cycle: without this, everything would stay in memory
@@ -122,11 +123,13 @@ class RowKernel:
         self.resets: list[ir.Statement] = []
         self.flushes: list[ir.Statement] = []
 
-    def statements(self, block: int) -> list[ir.Statement]:
+    def statements(self, vector: int) -> list[ir.Statement]:
         """The statements of the kernel, of which threads share the outermost loop over rows.
 
-        `block`: how many terms are summed in vector lanes before they are added to the total.
+        `vector`: bytes of one. Of some of them, terms are summed in lanes before they are added to
+        the total.
         """
+        block = costs.BLOCK_VECTORS * vector // np.dtype(np.float32).itemsize
         for stage in self.kernel.stages:
             self.assign_loop(stage)
         for loop in self.loops:
@@ -137,29 +140,52 @@ class RowKernel:
         if along is not None:
             tiles = tiled(outer, body, along, new, grain=int(not self.alone))
             return [*self.before, *vectorised(tiles, block), *self.after]
+        body = self.over_rows(outer, body, new, vector)
+        return [*self.before, *vectorised(body, block), *self.after]
+
+    def over_rows(
+        self, outer: list[Var], body: list[ir.Statement], new: dict[Var, Expr], vector: int
+    ) -> list[ir.Statement]:
+        """Loops over rows around the statements of one."""
         at, size = blocking_of(outer, costs.TERMS_PER_PART) if self.flushes else (-1, 0)
+        last, one = len(outer) - 1, body
+        lanes = lanes_of(body, vector)
+        several = loop_for_lanes(outer, body, lanes) if lanes and outer else None
         for k, v in reversed(list(enumerate(outer))):
             grain = costs.CACHE_LINE_ENTRIES if len(outer) == 1 and self.is_flat else 1
             before, body = around(v, body, new)
             over = ir.For(v, body, grain=0 if k or self.alone else grain)
-            if k == at:
-                over = blocks(over, size, self.resets, self.flushes, self.distribute(over, size))
-            elif k == len(outer) - 1:
-                rows = min(v.extent, costs.ROWS_PER_BLOCK)
-                bodies = self.distribute(over, rows)
-                over = blocks(over, rows, bodies=bodies) if bodies else over
+            begin, end = (self.resets, self.flushes) if k == at else ([], [])
+            full = (
+                self.in_lanes(outer[k:], body if k == last else one, lanes) if k == several else []
+            )
+            if full and k >= at:
+                inside = ir.if_full(v, lanes, full, [over_block(over)])
+                over = blocks(replace(over, grain=over.grain * lanes), lanes, begin, end, inside)
+            elif k in (at, last):
+                rows = size if k == at else min(v.extent, costs.ROWS_PER_BLOCK)
+                parts = self.distributed(over, rows) if k == last else []
+                over = blocks(over, rows, begin, end, parts) if parts or k == at else over
             body = [*before, over]
-        return [*self.before, *vectorised(body, block), *self.after]
+        return body
 
-    def distribute(self, over: ir.For, size: int) -> list[list[ir.Statement]]:
-        """The bodies of several loops over a block of rows, in place of one; none if one is as
-        good."""
-        innermost = over.variable.extent >= costs.MIN_TILE_COLUMNS and not self.is_flat
-        found = innermost and distributed(over.body, over.variable, size, self.before)
+    def in_lanes(self, outer: list[Var], body: list[ir.Statement], lanes: int) -> list[Any]:
+        """The rows of a block, each in a lane, in the other loops over rows; none if they cannot
+        be."""
+        found = in_lanes(body, outer[0], lanes, self.before)
+        if not found:
+            return []
+        full, self.before = found
+        return nest(outer[1:], full)
+
+    def distributed(self, over: ir.For, size: int) -> list[ir.For]:
+        """Several loops over a block of rows in place of one; none if one is as good."""
+        many = over.variable.extent >= costs.MIN_TILE_COLUMNS and not self.is_flat
+        found = many and distributed(over.body, over.variable, size, self.before)
         if not found:
             return []
         bodies, self.before = found
-        return bodies
+        return [over_block(replace(over, body=body)) for body in bodies]
 
     @property
     def is_flat(self) -> bool:

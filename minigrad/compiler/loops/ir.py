@@ -31,6 +31,7 @@ import numpy as np
 from minigrad.compiler.graph.affine import Expr, Quotient, Remainder, Var
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import DTYPES as DTYPES
+from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.graph.opset.base import Apply as Apply
 from minigrad.compiler.graph.opset.base import Number as Number
 from minigrad.compiler.graph.opset.base import Operand as Operand
@@ -202,6 +203,21 @@ def block_of(v: Var) -> Var:
 def end_of(block: Var) -> str:
     """The name of where a block ends."""
     return f"{block.name}_end"
+
+
+def full_end_of(block: Var) -> str:
+    """The name of where a block ends that has all of its iterations, see `if_full`."""
+    return f"{block.name}_full"
+
+
+def if_full(
+    loop: Var, size: int, body: list[Statement], otherwise: list[Statement]
+) -> list[Statement]:
+    """Statements for a block of a loop that has all of its `size` iterations: loops in `body` run
+    from `block_of(loop)` to `full_end_of` that, so many times. `otherwise`: for other blocks."""
+    block = block_of(loop)
+    end = Let(full_end_of(block), INDEX, Expr({block: 1}, size), frozenset({loop}))
+    return [end, If(Apply("<=", (end.name, end_of(block))), body, otherwise)]
 
 
 def walk(statements: Iterable[Statement]) -> list[Statement]:

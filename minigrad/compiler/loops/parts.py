@@ -96,9 +96,10 @@ def iterations_of(loop: ir.For, body: Iterable[ir.Statement]) -> set[Var]:
     that is over blocks, those of the loops over a block."""
     if not loop.step:
         return {loop.variable}
-    block = loop.variable.name, ir.end_of(loop.variable)
+    v = loop.variable
+    block = [(v.name, ir.end_of(v)), (v.name, ir.full_end_of(v))]
     loops = [s for s in body if isinstance(s, ir.For)]
-    others = {s.variable for s in loops if (s.low, s.high) != block}
+    others = {s.variable for s in loops if (s.low, s.high) not in block}
     return {s.variable for s in loops} - others
 
 

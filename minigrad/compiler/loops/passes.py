@@ -83,19 +83,23 @@ def merged(
 # Blocking
 
 
+def over_block(loop: ir.For) -> ir.For:
+    """The loop over one block of a loop."""
+    block = ir.block_of(loop.variable)
+    return replace(loop, low=block.name, high=ir.end_of(block), grain=0)
+
+
 def blocks(
     loop: ir.For,
     size: int,
     before: Sequence[ir.Statement] = (),
     after: Sequence[ir.Statement] = (),
-    bodies: Sequence[Sequence[ir.Statement]] = (),
+    inside: Sequence[ir.Statement] = (),
 ) -> ir.For:
-    """A loop over blocks of `size` iterations, with a loop in each, between these statements; or
-    with several loops, of these bodies."""
-    block = ir.block_of(loop.variable)
-    inner = replace(loop, low=block.name, high=ir.end_of(block), grain=0)
-    inners = [replace(inner, body=body) for body in bodies or [loop.body]]
-    return ir.For(block, [*before, *inners, *after], loop.low, loop.high, size, loop.grain)
+    """A loop over blocks of `size` iterations, with the loop over one block in it, or what is
+    `inside` in place of that, between these statements."""
+    body = [*before, *(inside or [over_block(loop)]), *after]
+    return ir.For(ir.block_of(loop.variable), body, loop.low, loop.high, size, loop.grain)
 
 
 def blocking_of(loops: Sequence[Var], terms: int) -> tuple[int, int]:
@@ -259,7 +263,10 @@ def vectorised(statements: Sequence[ir.Statement], block: int) -> list[ir.Statem
     """
     found: list[ir.Statement] = []
     for statement in statements:
-        if not isinstance(statement, ir.For):
+        if isinstance(statement, ir.If):
+            body, otherwise = (vectorised(x, block) for x in (statement.body, statement.otherwise))
+            found.append(replace(statement, body=body, otherwise=otherwise))
+        elif not isinstance(statement, ir.For):
             found.append(statement)
         elif any(isinstance(inner, ir.For) for inner in ir.walk(statement.body)):
             found.append(replace(statement, body=vectorised(statement.body, block)))
@@ -287,7 +294,7 @@ def vectorised_loop(loop: ir.For, block: int) -> list[ir.Statement]:
         found = replace(loop, body=body, simd=clauses)
     begin += [ir.Variable(f"{name}p", kind) for name, kind in sums.items()]
     end += [ir.Accumulate(name, "+", f"{name}p") for name in sums]
-    if sums and loop.variable.extent > block:
+    if sums and loop.variable.extent > block and loop.low == "0":  # else it is over a block
         return [blocks(found, block, begin, end)]
     return [*begin, found, *end]
 

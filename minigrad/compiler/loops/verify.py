@@ -111,6 +111,7 @@ def check_ranges(loops: Iterable[ir.For]) -> None:
     loops = [*loops]
     blocks = {(v.name, ir.end_of(v), v.extent) for v in (s.variable for s in loops if s.step)}
     inside = {id(inner) for outer in loops for inner in up_to_here(outer)}
+    inside |= {id(inner) for s in loops for inner in of_full_blocks(s)}
     for s in loops:
         v, span = s.variable, (s.low, s.high)
         if id(s) in inside or span in (("0", ""), ("1", "threads")):
@@ -129,6 +130,20 @@ def up_to_here(outer: ir.For) -> Iterator[ir.For]:
         ends_here = isinstance(s, ir.For) and (s.low, s.high) == ("0", v.name)
         if isinstance(s, ir.For) and ends_here and s.variable.extent >= v.extent:
             yield s
+
+
+def of_full_blocks(block: ir.For) -> Iterator[ir.For]:
+    """The loops in a loop over blocks that are over a block which has all of its iterations."""
+    v, size = block.variable, block.step
+    low, end = v.name, ir.full_end_of(v)
+    whole = Expr({v: 1}, size)
+    ends = (s for s in block.body if isinstance(s, ir.Let) and s.name == end)
+    known = size and all(s.value == whole for s in ends)
+    for s in block.body if known else ():
+        if isinstance(s, ir.If) and s.condition == ir.Apply("<=", (end, ir.end_of(v))):
+            for inner in ir.walk(s.body):
+                if isinstance(inner, ir.For) and (inner.low, inner.high) == (low, end):
+                    yield inner
 
 
 def check_bounds(statements: Iterable[ir.Statement], entries: Callable[[Value], int]) -> None:

@@ -59,6 +59,7 @@ MIN_TILE_COLUMNS = 8  # of a tile, which are a vector
 TILE_COLUMNS = 64  # at most: tiles have as many rows as a line of the cache has entries
 MIN_PEELED_EXTENT = 32  # of a loop whose iterations at the border of arrays are peeled off
 BLOCK_VECTORS = 32  # vectors of float32 in a block of a sum
+MAX_LANE_COLUMNS = 24  # of rows that are short enough for several of them to be in one vector
 ROWS_PER_BLOCK = 32  # whose sums are kept, for what is computed once a row to be in vectors
 MAX_BLOCK_ROW = 512  # entries of a row of such a block, which stays in cache
 MIN_DISTRIBUTED_WORK = 2  # divisions of a row, or what takes as long, for which that pays
