@@ -62,36 +62,34 @@ def lstm_of_arrays(x: Any, h: Any, c: Any, weight: Any) -> tuple[list[Any], list
 
     Returns:
         h after every step, (L, ..., N, H), and the last c; and what the reverse pass needs: h as it
-        is, the gates (L, ..., N, 4H), c before and after every step (L + 1, ..., N, H), and tanh(c)
-        after.
+        is, sigmoids of the gates (L, ..., N, 4H), of which that of g is not used, tanh(g), c before
+        and after every step (L + 1, ..., N, H), and tanh(c) after.
     """
     width, dtype = h.shape[-1], np.result_type(x, h, c, weight)
     sign = np.repeat(np.array([-1, 1], dtype), [3 * width, width])  # for 1 / (1 + exp(-z))
     weight, gates = (np.roll(y, width, -1) * sign for y in (weight, x))
-    hs, tanhs = (np.empty((len(x), *h.shape), dtype) for _ in range(2))
+    hs, gs, tanhs = (np.empty((len(x), *h.shape), dtype) for _ in range(3))
     cells = np.concatenate([c[None], hs])
     product, term = np.empty_like(gates[0]), np.empty_like(hs[0])
-    own = (hs, tanhs, cells, cells[1:])
+    o_i_f_z = parts(gates, 4)
     with np.errstate(over="ignore"):  # where 1 / inf is the 0 that it should be
-        for z, s, o, i, f, g, new, tanh, before, after in zip(
-            gates, gates[..., : 3 * width], *parts(gates, 4), *own, strict=False
-        ):
-            z += np.matmul(h, weight, out=product)
-            np.exp(s, out=s)
-            s += 1
-            np.reciprocal(s, out=s)
-            np.tanh(g, out=g)
-            np.multiply(f, before, out=after)
-            after += np.multiply(i, g, out=term)
-            h = np.multiply(o, np.tanh(after, out=tanh), out=new)
-    return [hs, cells[-1].copy()], [hs, gates, cells, tanhs]
+        for t, (y, o, i, f, z) in enumerate(zip(gates, *o_i_f_z, strict=True)):
+            y += np.matmul(h, weight, out=product)
+            g = np.tanh(z, out=gs[t])
+            np.exp(y, out=y)  # with z, as contiguous memory is faster
+            y += 1
+            np.reciprocal(y, out=y)
+            c = np.multiply(f, cells[t], out=cells[t + 1])
+            c += np.multiply(i, g, out=term)
+            h = np.multiply(o, np.tanh(c, out=tanhs[t]), out=hs[t])
+    return [hs, cells[-1].copy()], [hs, gates, gs, cells, tanhs]
 
 
 def lstm_pull_back(sent: dict[int, Any], inputs: Any, kept: Any) -> list[Any]:
     """The cotangents of x, h, c and weight, from those of the outputs of `lstm_of_arrays`."""
-    (x, h, _, weight), (hs, gates, cells, tanhs) = inputs, kept
+    (x, h, _, weight), (hs, gates, g, cells, tanhs) = inputs, kept
     width = h.shape[-1]
-    (o, i, f, g), s = parts(gates, 4), gates[..., : 3 * width]
+    (o, i, f, _), s = parts(gates, 4), gates[..., : 3 * width]
     # The slope of each gate, times what the gate is multiplied by; later times the cotangent of
     # their product.
     steps = np.concatenate([s * (1 - s), 1 - g * g], axis=-1)

@@ -131,15 +131,31 @@ def without_largest(x: Any, axis: Axis) -> Any:
     return x - np.where(np.isneginf(largest), 0, largest)
 
 
+def sum_of_products(x: Any, y: Any, axis: Axis) -> Any:
+    """The sum of x*y along an axis, which is kept; of arrays and the last axis by BLAS."""
+    if type(x) is type(y) is np.ndarray and axis in (-1, x.ndim - 1):
+        return np.vecdot(x, y)[..., None]
+    return sum_op(x * y, axis=axis, keepdims=True)
+
+
+def sum_of_terms(terms: Any, axis: Axis) -> Any:
+    """At least the 1 of the largest term, unless there is none."""
+    if axis in (-1, terms.ndim - 1):
+        return np.maximum(np.vecdot(terms, np.ones(terms.shape[-1], terms.dtype)), 1)[..., None]
+    return np.maximum(np.add.reduce(terms, axis=axis, keepdims=True), 1)
+
+
 def softmax_of_array(x: Any, axis: Axis) -> Any:
-    terms = np.exp(without_largest(x, axis))
-    # At least the 1 of the largest term, unless there is none.
-    return terms / np.maximum(np.add.reduce(terms, axis=axis, keepdims=True), 1)
+    x = without_largest(x, axis)  # a new array
+    terms = np.exp(x, out=x)
+    terms /= sum_of_terms(terms, axis)
+    return terms
 
 
 def log_softmax_of_array(x: Any, axis: Axis) -> Any:
     x = without_largest(x, axis)
-    return x - np.log(np.maximum(np.add.reduce(np.exp(x), axis=axis, keepdims=True), 1))
+    x -= np.log(sum_of_terms(np.exp(x), axis))
+    return x
 
 
 def logsumexp_of_array(x: Any, axis: Axis, keepdims: bool) -> Any:
@@ -193,7 +209,7 @@ softmax_op = Op(
     "reduce",
     "softmax",
     softmax_of_array,
-    (lambda g, y, x, axis: y * (g - sum_op(g * y, axis=axis, keepdims=True)),),
+    (lambda g, y, x, axis: y * (g - sum_of_products(g, y, axis)),),
     "softmax({0}, axis={axis})",
     jacobian="symmetric",
 )
