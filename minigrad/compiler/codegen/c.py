@@ -8,6 +8,7 @@ same on other memory have the same text.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -60,6 +61,8 @@ C_TEMPLATES = {
 PRECEDENCE = {"if": 0, "max": 0, "min": 0, "or": 1, "|": 2, "&": 3, "+": 5, "-": 5}
 PRECEDENCE |= dict.fromkeys("*/%", 6) | {f"cast {dtype}": 7 for dtype in C_TYPES}
 RELATION, ATOM = 4, 8
+
+MIN_READ_BY_POINTER = 4  # entries that a round of a loop reads at fixed distances from each other
 
 PARAMETERS = "char **arrays, int64_t *bad, int thread, int threads"
 HEAD = """\
@@ -317,6 +320,7 @@ class Printer:
         self.types: dict[Any, np.dtype[Any]] = {}
         self.by_vectors: set[Any] = set()
         self.vectors: set[str] = set()  # names of vectors
+        self.pointers: dict[tuple[Any, Expr], str] = {}  # to where several are read near each other
         for statement in ir.walk(statements):
             if isinstance(statement, ir.Variable):
                 self.types[statement.name] = statement.type
@@ -467,7 +471,32 @@ class Printer:
         if node.step:  # where a block ends
             end = f"{v.name} + {node.step}"
             lines.append(f"  const int64_t {ir.end_of(v)} = {end} < {high} ? {end} : {high};")
-        return [*lines, *self.inner(node.body), "}"]
+        outside = self.pointers.copy()
+        if node.simd is None:
+            lines += indented(self.with_pointers(node.body))
+        lines += [*self.inner(node.body), "}"]
+        self.pointers = outside
+        return lines
+
+    def with_pointers(self, body: Sequence[ir.Statement]) -> list[str]:
+        """Pointers by which statements read entries at fixed distances from each other, as the rows
+        of a tile: so C compilers need not find out that one address is enough."""
+        reads = [x.value for x in body if isinstance(x, ir.Let) and isinstance(x.value, ir.Access)]
+        counts = Counter(self.start(x) for x in reads if not isinstance(x.array, str) and x.place)
+        lines = []
+        for (array, start), count in counts.items():
+            if count >= MIN_READ_BY_POINTER and array not in self.written:
+                name = f"p{len(self.pointers)}_"
+                kind = C_TYPES[array.dtype]
+                at = f"{self.names[array]}[{start}]"
+                lines.append(f"const {READ_AS.get(kind, kind)} *{name} = &{at};")
+                self.pointers[array, start] = name
+        return lines
+
+    def start(self, access: ir.Access) -> tuple[Any, Expr]:
+        """An array, and a place in it but for what is constant."""
+        assert access.place is not None
+        return self.array(access), access.place + -access.place.const
 
     def text(self, node: ir.Expression, outer: int = 0) -> str:
         """An expression, in parentheses if it binds less than an operator around it needs."""
@@ -503,6 +532,8 @@ class Printer:
             text, dtype = f"{array}[{place}]", self.types.get(array)
         else:
             text = f"{self.names[array]}[{place + -self.offsets[array]}]"
+            if pointer := self.pointers.get(self.start(node)):
+                text = f"{pointer}[{place.const - self.offsets[array]}]"
             dtype = array.dtype
         if not node.lanes or dtype is None:
             return text

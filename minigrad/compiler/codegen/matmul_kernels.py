@@ -238,15 +238,24 @@ class Tiles:
         return [ir.Variable("z", np.dtype(np.float64), size=self.max_rows * self.width), *sums]
 
     def part_sums(self) -> list[ir.Statement]:
-        """The sums of a part of a tile: tiles have one of two numbers of rows."""
+        """The sums of a part of a tile: tiles have one of two numbers of rows. Where it takes
+        little time, the smaller compute the first row of the next one too, which is then left out:
+        with one text, half as much C is built."""
         statements: list[ir.Statement] = []
         if not self.stores_directly:
             size = self.tile_rows * self.width
             statements.append(ir.Variable(self.part_name, self.value.dtype, size=size))
-        sums = self.register_sums(self.rows)
-        if self.smaller_tiles:
-            sums = [ir.If(self.is_larger, self.register_sums(self.tile_rows), sums)]
+        sums = self.register_sums(self.tile_rows)
+        if self.smaller_tiles and (self.stores_directly or not self.wastes_little):
+            sums = [ir.If(self.is_larger, sums, self.register_sums(self.rows))]
         return [*statements, *sums]
+
+    @property
+    def wastes_little(self) -> bool:
+        """Whether rows that are computed twice are few, and of a product that is not large."""
+        few = self.smaller_tiles * costs.MIN_ROWS_PER_WASTED <= self.contraction.rows
+        steps = math.prod(v.extent for v in self.depth.loops)
+        return few and self.kernel.total * steps <= costs.MAX_WASTEFUL_PRODUCT
 
     @property
     def is_larger(self) -> ir.Apply:

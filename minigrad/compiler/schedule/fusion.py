@@ -90,9 +90,14 @@ def has_stage(
         return True
     if rules_of(value.op).is_searched:
         return any(user.size > value.size for user in users)
-    if not elementwise(value) or value.size == 1:
+    if not elementwise(value):
         return False
     reads = [x for x in inline.arrays if x.size > 1]
+    if value.size == 1:
+        # An optimiser's step size, say, is built once, rather than with each parameter's kernel.
+        of_numbers = not reads and all(kinds[x] != "reduce" for x in inline.arrays)
+        is_expensive = inline.cost > costs.EXPENSIVE_OP_COST
+        return of_numbers and is_expensive and any(user.size > 1 for user in users)
     # Fused with different products, it would be computed in each; and leaves would be read again.
     # A scatter-add is fused with nothing else.
     apart = sum(kinds[x] in ("contract", "leaf") for x in reads)

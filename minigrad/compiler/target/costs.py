@@ -43,6 +43,8 @@ MIN_IMAGES = 8  # that make a tile of a convolution with a border: taps there ar
 FEWER_STEPS = 0.7  # of those with channels in vectors, for which images are put there instead
 STEPS_OF_SPREADING = 8  # steps of a sum that take as long as a copy of what a vector of them reads
 MIN_ROWS = 4  # of a tile, from which on each load of a vector serves several sums
+MIN_ROWS_PER_WASTED = 32  # rows of a product for each that may be computed twice,
+MAX_WASTEFUL_PRODUCT = 1 << 24  # if it has up to so many multiply-adds
 MAX_CACHED_FACTOR = 1 << 18  # bytes of y that stay in cache
 MAX_CACHED_DEPTH = 1 << 11  # steps of the depth that stay in cache
 

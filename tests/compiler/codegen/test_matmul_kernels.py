@@ -21,6 +21,7 @@ from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target.machine import Machine, machine
 from minigrad.ops.base import registry
 from tests.compiler.graphs import trace_of
+from tests.compiler.schedules import code_of
 
 KINDS = ["float32", "float64"]
 Shape = tuple[int, ...]
@@ -518,3 +519,16 @@ def test_sums_fit_in_the_registers(vector: int, registers: int, kind: str) -> No
         assert -(-len(rows) // tiles) + vectors + 1 <= registers
         # Without tails, a tile goes straight to where it is kept.
         assert ("z[" in text) is (n % (vectors * vector // np.dtype(kind).itemsize) != 0)
+
+
+@pytest.mark.parametrize(("rows", "count"), [(64, 1), (14, 2), (12, 1)])
+def test_tiles_that_waste_little_have_one_text(rows: int, count: int) -> None:
+    """Tiles of up to 6 rows: 11 of 64 rows, of which 2 have 5; 3 of 14, of which one has 4."""
+    x, y = np.ones((rows, 32), np.float32), np.ones((32, 16), np.float32)
+    (text,) = code_of(scheduled(lambda x, y: np.tanh(x @ y), [x, y], 32)).texts
+    assert text.count(" s0_0 = {0};") == count
+    assert text.count("*p0_ = ") == count  # one address for the rows of a tile
+    (text,) = code_of(
+        scheduled(matmul, x, y)
+    ).texts  # stored at once: the next tile's row is not overwritten
+    assert text.count(" s0_0 = {0};") == 1 + (rows != 12)

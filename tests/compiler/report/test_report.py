@@ -110,7 +110,7 @@ def test_an_optimisers_update_is_told_by_its_parameter(report: Report) -> None:
 def test_a_notebook_shows_the_table(report: Report) -> None:
     shown = report._repr_html_()
     assert shown.count("<tr>") == 1 + len(report.kernels)
-    assert "why fusion stopped" in shown and "2.weight (22 ops)" in shown
+    assert "why fusion stopped" in shown and re.search(r"2\.weight \(\d\d ops\)", shown)
     assert Report("<f>")._repr_html_() == "<p>&lt;f&gt;: not compiled yet: call it first</p>"
 
 

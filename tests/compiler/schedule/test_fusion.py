@@ -404,3 +404,19 @@ def test_chains_of_rolls_are_cut(how: Any) -> None:
     for f in (rolls, back):
         assert sum(map(len, code_of(scheduled(f, V)).texts)) < 100_000
         agree(compile(f)(V), f(V))
+
+
+def test_a_step_size_is_computed_once_and_not_with_each_parameter() -> None:
+    model = nn.Sequential(nn.Linear(48, 24), nn.ReLU(), nn.Linear(24, 3))
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+    def step(x: Any) -> Any:
+        optimizer.zero_grad()
+        loss = np.sum(model(x) ** 2)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    powers = [text for text in code_of(scheduled(step, X)).texts if "pow(" in text]
+    assert len(powers) == 1 and powers[0].count("pow(") == 2  # of one number each
+    assert "for (" not in powers[0]
