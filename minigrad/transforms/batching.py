@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.dispatch import is_traced
 from minigrad.errors import UnsupportedError
 from minigrad.ops.base import Op, Shape
 from minigrad.ops.binary import where_op
@@ -361,6 +362,8 @@ def updated(level: Level, op: Op, xs: Any, batched: Flags, how: How) -> Any:
     if is_odd(arrays, flags):
         return entry_by_entry(level, op, xs, batched, how)
     shape, written = shape_of(x, own), shape_of(v, of_value)
+    if flags == [False] and arrays[0].dtype.kind == "b" and is_traced(detached(arrays[0])):
+        arrays, flags = [level.repeated(arrays[0])], [True]  # its places are not known yet
     if flags == [True] and arrays[0].dtype.kind == "b" and how["index"] in MASK:
         rest = len(shape) + 1 - arrays[0].ndim
         if len(written) <= rest and shape_of(arrays[0], True) == shape[: len(shape) - rest]:

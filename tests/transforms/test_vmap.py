@@ -507,3 +507,19 @@ def test_the_place_of_a_maximum() -> None:
         f: Any = partial(np.unravel_index, shape=shape)
         np.testing.assert_equal(minigrad.compile(lambda k, f=f: f(k))(places), f(places))
         np.testing.assert_equal(vmap(f)(places), f(places))
+
+
+def test_masks_that_are_the_same_for_all_are_written_by() -> None:
+    def f(x: Any, at: Any) -> Any:
+        y = x * 1
+        y[at > 0] = 0
+        y[at < -1] = x[0]
+        return y
+
+    x, at = np.arange(8.0).reshape(2, 4), np.array([1.0, -1, 2, -2])
+    wanted = [[0, 1, 0, 0], [0, 5, 0, 4]]
+    run = vmap(f, in_axes=(0, None))
+    np.testing.assert_array_equal(run(x, at), wanted)
+    np.testing.assert_array_equal(minigrad.compile(run)(x, at), wanted)
+    around = vmap(lambda at: run(x, at))(np.stack([at, -at]))
+    np.testing.assert_array_equal(around[0], wanted)
