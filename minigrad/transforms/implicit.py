@@ -32,7 +32,7 @@ from minigrad.transforms.batched import is_batched, levels, needs_grad
 from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded
 from minigrad.transforms.foreign import opaque
 from minigrad.transforms.jacobian import jacobian
-from minigrad.transforms.loops import lowered, own
+from minigrad.transforms.loops import lowered, unshared
 from minigrad.transforms.rerun import Rerun, from_outside, requiring_grad
 from minigrad.transforms.reverse import grad, vjp
 from minigrad.transforms.trees import Function, check_libraries, flat, leaves_of, like, map_tree
@@ -204,13 +204,9 @@ def on_copies(f: Function, n: int) -> Function:
     """f, of copies of its first n arguments: a solver does not see what f writes into them."""
 
     def of_copies(*args: Any) -> Any:
-        return f(*map_tree(own_copy, args[:n]), *args[n:])
+        return f(*map_tree(unshared, args[:n]), *args[n:])
 
     return of_copies
-
-
-def own_copy(x: Any) -> Any:
-    return own(x) if hasattr(x, "shape") else x
 
 
 def closed_under_vmap(

@@ -43,7 +43,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
     array([[2., 0.],
            [0., 4.]])
     """
-    return matrices("jacobian", f, argnums, has_aux, by_the_smaller_side)
+    return matrices(f, argnums, has_aux, by_the_smaller_side)
 
 
 @checked
@@ -54,7 +54,7 @@ def jacrev(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function
     array([[1., 1., 1.],
            [2., 2., 2.]])
     """
-    return matrices("jacrev", f, argnums, has_aux, by_rows)
+    return matrices(f, argnums, has_aux, by_rows)
 
 
 @checked
@@ -64,7 +64,7 @@ def jacfwd(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function
     >>> jacfwd(lambda x: np.array([1.0, 2.0, 3.0]) * x)(2.0)
     array([1., 2., 3.])
     """
-    return matrices("jacfwd", f, argnums, has_aux, by_columns)
+    return matrices(f, argnums, has_aux, by_columns)
 
 
 @checked
@@ -78,8 +78,7 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     array([[4., 2.],
            [2., 0.]])
     """
-    gradient = matrices("grad", f, argnums, has_aux, by_gradients)
-    return matrices("jacobian", gradient, argnums, has_aux, forward_first)
+    return matrices(matrices(f, argnums, has_aux, by_gradients), argnums, has_aux, forward_first)
 
 
 @checked
@@ -121,12 +120,10 @@ def holomorphic_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -
     return differentiated
 
 
-def matrices(
-    name: str, f: Function, argnums: Argnums, has_aux: bool, by: Callable[[Recorded], Blocks]
-) -> Any:
+def matrices(f: Function, argnums: Argnums, has_aux: bool, by: Callable[[Recorded], Blocks]) -> Any:
     """The function that jacobian and its like return; `by` finds the derivatives of one run."""
 
-    @named(name, f)
+    @named("jacobian", f)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Recorded(f, args, kwargs, in_order(argnums, args), has_aux)
         rows = []

@@ -178,13 +178,17 @@ class Equation:
         if not any_tensor([*inputs, *flat(given)]):
             return found
 
-        def of_wanted(y: Any, *own: Any) -> list[Any]:
+        def of_wanted(whole: bool, y: Any, *own: Any) -> list[Any]:
             (start, h), args = filled(given, wanted, iter(own))
-            return RungeKutta(method).step(lambda y, t: self.slope(y, t, args), y, start, h, x)
+            if whole:
+                return RungeKutta(method).step(lambda y, t: self.slope(y, t, args), y, start, h, x)
+            return [y + h * self.slope(y, start, args)]
 
         def again(inputs: Sequence[Any]) -> Rerun:
             recorded = recording.get() and any_tensor(inputs)
-            return rerun(of_wanted, inputs[: len(inputs) - len(self.nodes)], self.nodes, recorded)
+            # The first derivatives of a step of length 0 are those of Euler's method.
+            f = partial(of_wanted, recorded or bool(value_of(span[1])))
+            return rerun(f, inputs[: len(inputs) - len(self.nodes)], self.nodes, recorded)
 
         def pull_back(sent: dict[int, Any], inputs: Sequence[Any], _: Any) -> list[Any]:
             return again(inputs).pull_back(sent)
