@@ -482,7 +482,9 @@ class Printer:
         """Pointers by which statements read entries at fixed distances from each other, as the rows
         of a tile: so C compilers need not find out that one address is enough."""
         reads = [x.value for x in body if isinstance(x, ir.Let) and isinstance(x.value, ir.Access)]
-        counts = Counter(self.start(x) for x in reads if not isinstance(x.array, str) and x.place)
+        counts = Counter(
+            self.varying_place(x) for x in reads if not isinstance(x.array, str) and x.place
+        )
         lines = []
         for (array, start), count in counts.items():
             if count >= MIN_READ_BY_POINTER and array not in self.written:
@@ -493,7 +495,7 @@ class Printer:
                 self.pointers[array, start] = name
         return lines
 
-    def start(self, access: ir.Access) -> tuple[Any, Expr]:
+    def varying_place(self, access: ir.Access) -> tuple[Any, Expr]:
         """An array, and a place in it but for what is constant."""
         assert access.place is not None
         return self.array(access), access.place + -access.place.const
@@ -532,7 +534,7 @@ class Printer:
             text, dtype = f"{array}[{place}]", self.types.get(array)
         else:
             text = f"{self.names[array]}[{place + -self.offsets[array]}]"
-            if pointer := self.pointers.get(self.start(node)):
+            if pointer := self.pointers.get(self.varying_place(node)):
                 text = f"{pointer}[{place.const - self.offsets[array]}]"
             dtype = array.dtype
         if not node.lanes or dtype is None:
