@@ -528,7 +528,6 @@ def test_tiles_that_waste_little_have_one_text(rows: int, count: int) -> None:
     (text,) = code_of(scheduled(lambda x, y: np.tanh(x @ y), [x, y], 32)).texts
     assert text.count(" s0_0 = {0};") == count
     assert text.count("*p0_ = ") == count  # one address for the rows of a tile
-    (text,) = code_of(
-        scheduled(matmul, x, y)
-    ).texts  # stored at once: the next tile's row is not overwritten
+    (text,) = code_of(scheduled(matmul, [x, y], 32)).texts
+    # Stored from registers, where the next tile's first row is not written.
     assert text.count(" s0_0 = {0};") == 1 + (rows != 12)
