@@ -364,10 +364,7 @@ def by_python(
 
 
 EAGER = Lowered(
-    by_python,
-    lambda pred, functions: functions[0 if pred else 1](),
-    lambda function, given: (function, []),
-    nullcontext,
+    by_python, lambda pred, functions: functions[not pred](), lambda f, given: (f, []), nullcontext
 )
 
 
