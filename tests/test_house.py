@@ -235,7 +235,7 @@ def test_the_engine_keeps_its_budget() -> None:
     algebra = sum(code_lines(path) for path in (ROOT / "ops" / "linalg").glob("*.py"))
     assert size_of(*engine) - algebra <= 450 + 3070
     assert algebra <= 830
-    assert size_of("transforms", "watch") <= 4680  # derivatives, batches, loops, users' own rules
+    assert size_of("transforms", "watch") <= 4760  # derivatives, batches, loops, users' own rules
     assert size_of("numpy_protocol") <= 2500  # what NumPy has beyond the ops
 
 

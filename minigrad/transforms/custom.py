@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType
@@ -75,7 +76,7 @@ class Arguments:
     (`free`), their leaves, and which of these are Tensors to differentiate by (`wanted`)."""
 
     def __init__(self, name: str, args: Sequence[Any], fixed: Sequence[int]) -> None:
-        self.fixed = {k: args[k] for k in in_order(fixed, args)} if fixed else {}
+        self.fixed = {k: args[k] for k in in_order(fixed, args, "nondiff_argnums")} if fixed else {}
         for k, arg in self.fixed.items():
             if any(map(needs_grad, flat(arg))):
                 raise GradientError(
@@ -202,7 +203,7 @@ class Custom:
     __slots__ = ("__dict__", "__weakref__", "known", "runs", "tried")
     rule = ""  # what gives it its derivative
 
-    def __init__(self, fun: Function | None = None, nondiff_argnums: Sequence[int] = ()) -> None:
+    def __init__(self, fun: Function | None = None, nondiff_argnums: Any = ()) -> None:
         name = type(self).__name__
         if fun is None:
             raise ArgumentTypeError(
@@ -214,13 +215,22 @@ class Custom:
         functools.update_wrapper(self, fun)
         self.fun = fun
         self.name = getattr(fun, "__name__", type(fun).__name__)
-        self.nondiff_argnums = tuple(nondiff_argnums)
+        one = isinstance(nondiff_argnums, int)
+        self.nondiff_argnums = (nondiff_argnums,) if one else tuple(nondiff_argnums)
         self.runs = {"the function": Foreign(fun, self.name)}
         self.known: dict[Any, Any] = {}
         self.tried = set[Any]()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.name}>"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """By its name, if it is found there, as functions are pickled and copied."""
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else super().__reduce_ex__(protocol)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from keyword import iskeyword
 from typing import Any
@@ -25,11 +26,27 @@ from minigrad.errors import (
     UnsupportedError,
     numbers_of,
 )
+from minigrad.inside import traced_form
 from minigrad.ops.base import Op, registry
 from minigrad.random import asking
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import KINDS, Batched, Level, detached, innermost, needs_grad
 from minigrad.transforms.trees import Function, flat, like, map_tree
+
+
+def attempt(
+    function: Callable[[], Any],
+    otherwise: Callable[[], Any],
+    errors: type[Exception] | tuple[type[Exception], ...],
+) -> Any:
+    """What a function gives, or, if it raises one of these errors, what the other does; in a
+    compiled function, which notes what cannot be traced, at any error."""
+    if traced_form.get() is not None:
+        return implementations["attempt"](function, otherwise)
+    try:
+        return function()
+    except errors:
+        return otherwise()
 
 
 class Here:
@@ -129,12 +146,12 @@ class Foreign:
     def __call__(self, *args: Any) -> Any:
         level = innermost(flat(args))
         if level is not None:
-            try:
-                return self.each(level, args) if self.opaque else self.run(args)
-            except Exception:  # it may read numbers; an error of its own is raised below again
-                if any(map(needs_grad, flat(args))):
-                    raise  # entry by entry, it has no derivative
-                return self.each(level, args)
+            each, all_at_once = partial(self.each, level, args), partial(self.run, args)
+            if self.opaque:
+                return each()
+            if any(map(needs_grad, flat(args))):  # entry by entry, it has no derivative
+                return all_at_once()
+            return attempt(all_at_once, each, Exception)  # an error of its own is raised again
         if not any(is_traced(value_of(x)) for x in flat(args)):
             return self.run(args)
         if self.opaque:

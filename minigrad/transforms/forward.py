@@ -37,7 +37,7 @@ from minigrad.ops.reduce import sum_op
 from minigrad.tensor import Tensor
 from minigrad.transforms.calls import Call, Cotangents, Result
 from minigrad.transforms.recorded import Recorded, viewed
-from minigrad.transforms.trees import Function, like, map_tree, matching
+from minigrad.transforms.trees import Function, copied, like, matching
 from minigrad.writes import as_recorded, log
 
 # The tangents of some inputs of a node, by their positions.
@@ -58,14 +58,14 @@ def linearize(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]
     >>> push(1.0, np.array([0.0, 0.0])), push(0.0, np.array([0.0, 1.0]))
     (array([1., 2.]), array([0., 3.]))
     """
-    run = Recorded(f, args, has_aux=has_aux)
+    # Arrays that the derivative needs are not to be written into.
+    run = Recorded(f, copied(args), has_aux=has_aux)
 
     @bound
     def push(*tangents: Any) -> Any:
         return pushed(run, args, tangents)
 
-    # Copied, for the arrays that the derivative needs are not to be written into.
-    value = map_tree(lambda y: y.copy() if isinstance(y, np.ndarray) else y, run.value())
+    value = copied(run.value())
     return (value, push, run.aux) if has_aux else (value, push)
 
 

@@ -218,10 +218,15 @@ def closed_under_vmap(
     around, before, start = levels.get(), instead.get(), next(births)
     if not around:
         return f, args
-    read: dict[int, Any] = {}
+    # By the id of an array, or of the node of a Tensor, which is kept: if a write gave the Tensor
+    # another one, a new object could get that id.
+    read: dict[int, tuple[Any, Any]] = {}
+
+    def named(x: Any) -> Any:
+        return x.node if isinstance(x, Tensor) else x
 
     def key(x: Any) -> int:
-        return id(x.node if isinstance(x, Tensor) else x)
+        return id(named(x))
 
     def noted(x: Any) -> Any:
         x = before(x)
@@ -230,7 +235,7 @@ def closed_under_vmap(
             raise UnsupportedError("makes a Tensor of an array of outside: pass it in args")
         if not is_entry and not (needs_grad(x) and x.node.birth < start):
             return x
-        read.setdefault(key(x), x)
+        read.setdefault(key(x), (x, named(x)))
         return in_place_of(x, number_for(x))
 
     with replaced_by(noted):
@@ -239,8 +244,8 @@ def closed_under_vmap(
     def of_all(*all_args: Any) -> Any:
         *own, values = all_args
         pairs = zip(read.values(), map(instead.get(), values), strict=True)
-        table = {key(x): in_place_of(x, value) for x, value in pairs}
-        with replaced_by(lambda x: table.get(key(x := before(x)), x)):
+        table = {key(x): (in_place_of(x, value), named(x)) for (x, _), value in pairs}
+        with replaced_by(lambda x: table.get(key(x := before(x)), (x,))[0]):
             found = f(*own)
         if any(map(is_batched, flat(found))) and not any(map(is_batched, flat(all_args))):
             raise UnsupportedError(
@@ -249,7 +254,7 @@ def closed_under_vmap(
             )
         return found
 
-    return of_all, (*args, [*read.values()])
+    return of_all, (*args, [x for x, _ in read.values()])
 
 
 def in_place_of(x: Any, value: Any) -> Any:

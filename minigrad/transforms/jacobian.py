@@ -18,6 +18,7 @@ from minigrad.graph import Node
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import Batched
 from minigrad.transforms.custom import NonlinearRuleError
+from minigrad.transforms.foreign import attempt
 from minigrad.transforms.forward import path_of, push
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
 from minigrad.transforms.trees import Function, like, named
@@ -157,10 +158,8 @@ def by_the_smaller_side(run: Recorded) -> Blocks:
 
 def forward_first(run: Recorded) -> Blocks:
     """By columns; by rows, if a rule of the user's is one of the reverse pass alone."""
-    try:
-        return by_columns(run)
-    except NonlinearRuleError:
-        return by_rows(run)
+    reverse_alone = NonlinearRuleError, UnsupportedError
+    return attempt(lambda: by_columns(run), lambda: by_rows(run), reverse_alone)
 
 
 def by_rows(run: Recorded) -> Blocks:
@@ -268,11 +267,15 @@ def in_one_pass(function: Function, basis: np.ndarray) -> list[Any]:
     user's reads numbers."""
     if len(basis) == 1:
         return list(function(basis[0]))
-    try:
+
+    def at_once() -> list[Any]:
         with nested(len(basis)) as level:
             batch: Any = Batched(basis, level)
             found = function(Tensor.of(Node(batch)))
             return [None if y is None else level.whole(y) for y in found]
-    except (UnsupportedError, TraceError):
+
+    def one_by_one() -> list[Any]:
         each = zip(*map(function, basis), strict=True)
         return [None if ys[0] is None else np.stack(ys) for ys in each]
+
+    return attempt(at_once, one_by_one, (UnsupportedError, TraceError))

@@ -222,17 +222,17 @@ def in_the_form_of(leaf: Any, adjoint: Any, x: Tensor, watched: bool) -> Any:
     return adjoint.copy()[()]
 
 
-def in_order(argnums: Argnums, args: Sequence[Any]) -> tuple[int, ...]:
-    """argnums as a tuple of positions that are not negative."""
+def in_order(argnums: Argnums, args: Sequence[Any], name: str = "argnums") -> tuple[int, ...]:
+    """argnums, which messages call `name`, as a tuple of positions that are not negative."""
     if type(argnums) is int and 0 <= argnums < len(args):
         return (argnums,)
     several = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for k in several:
         if not -len(args) <= k < len(args):
-            raise GradientError(f"argnums={argnums}, of {len(args)} positional arguments")
+            raise GradientError(f"{name}={argnums}, of {len(args)} positional arguments")
     places = tuple(k % len(args) for k in several)
     if len(set(places)) < len(places):
-        raise GradientError(f"argnums={argnums} has an argument twice: name each once")
+        raise GradientError(f"{name}={argnums} has an argument twice: name each once")
     return places
 
 

@@ -11,7 +11,7 @@ from minigrad.dispatch import is_traced
 from minigrad.errors import ArgumentError, DtypeError, GradientError
 from minigrad.tensor import Tensor
 from minigrad.transforms.recorded import Argnums, Recorded, in_order, one_or_all
-from minigrad.transforms.trees import Function, flat, map_tree, matching, named
+from minigrad.transforms.trees import Function, copied, flat, matching, named
 
 
 @checked
@@ -91,14 +91,14 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     >>> pull_back(np.array([1.0, 1.0]))
     (np.float64(3.0), array([3., 3.]))
     """
-    run = Recorded(f, args, has_aux=has_aux)
+    # Arrays that the pull-back needs are not to be written into.
+    run = Recorded(f, copied(args), has_aux=has_aux)
 
     @bound
     def pull_back(cotangent: Any) -> tuple[Any, ...]:
         return tuple(run.pull_back(matching(cotangent, run.output, "a cotangent", "the output")))
 
-    # Copied, for the arrays that the pull-back needs are not to be written into.
-    value = map_tree(lambda y: y.copy() if isinstance(y, np.ndarray) else y, run.value())
+    value = copied(run.value())
     return (value, pull_back, run.aux) if has_aux else (value, pull_back)
 
 

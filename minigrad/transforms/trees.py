@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad.arguments import check_library
 from minigrad.errors import ShapeError, describe
+from minigrad.inside import traced_form
 from minigrad.tensor import Tensor, value_of
 
 Function = Callable[..., Any]
@@ -79,6 +80,14 @@ def of_class(tree: dict[Any, Any], parts: dict[Any, Any]) -> dict[Any, Any]:
 def map_tree(function: Function, tree: Any) -> Any:
     """A tree of the same structure, with `function` applied to each leaf."""
     return like(tree, map(function, flat(tree)))
+
+
+def copied(tree: Any) -> Any:
+    """A tree with copies of its arrays. Tensors are as they are, for writes into them are found; so
+    are arrays in a compiled function, which reads them in each call."""
+    if traced_form.get() is not None:
+        return tree
+    return map_tree(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tree)
 
 
 def described(tree: Any) -> str:

@@ -1,8 +1,10 @@
 """Derivatives that users write: custom_vjp, custom_jvp, stop_gradient."""
 
+import copy
 import ctypes
 import ctypes.util
 import math
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -846,6 +848,20 @@ def test_between_the_parts_of_a_compiled_loop_that_reads_from_outside(on_numpy: 
         np.testing.assert_allclose(derivative(np.array(0.5)), slope)
 
 
+def test_jacobians_are_by_rows_where_bwd_is_not_numpy(on_numpy: None) -> None:
+    f, rows = squares_one_by_one(), np.diag(2 * X)
+    np.testing.assert_allclose(jacobian(f)(X), rows)
+    for by_rows in (
+        jacobian(f),
+        jacrev(f),
+        lambda x: vmap(jacobian(f))(x[None])[0],
+        lambda x: vmap(lambda g: vjp(f, x)[1](g)[0])(np.eye(3)),
+    ):
+        np.testing.assert_allclose(minigrad.compile(by_rows)(X), rows)
+    with pytest.raises(UnsupportedError, match="to transpose a jvp"):
+        jacfwd(f)(X)
+
+
 def test_errors_of_a_function_between_compiled_parts_are_its_own(on_numpy: None) -> None:
     class OutOfRangeError(ValueError):
         pass
@@ -871,3 +887,21 @@ def test_what_stop_gradient_does_not_see_into_is_refused() -> None:
         stop_gradient([nn.Linear(2, 1)])
     with pytest.raises(ArgumentTypeError, match=r"of a State.*a dataclass is not a pytree"):
         stop_gradient(State(X))
+
+
+@custom_vjp
+def halved(x: Any) -> Any:
+    return x / 2
+
+
+def test_pickled_and_copied_by_name() -> None:
+    assert pickle.loads(pickle.dumps(halved)) is copy.deepcopy([halved])[0] is halved
+    assert copy.deepcopy(softplus())(0.0) == np.log(2)
+
+
+def test_positions_of_constant_arguments() -> None:
+    f = custom_vjp(lambda *given: np.prod(given), 1)
+    f.defvjp(lambda x, s: (x * s, None), lambda s, _, g: (g * s,))
+    assert grad(f)(1.0, 3.0) == 3.0
+    with pytest.raises(GradientError, match=r"nondiff_argnums=\(1,\), of 1 positional"):
+        f(1.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad
-from minigrad import Tensor, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from minigrad import Tensor, grad, hessian, hvp, jacobian, jvp, linearize, value_and_grad, vjp
 from minigrad.errors import DtypeError, GradientError, ShapeError
 
 X = np.array([0.5, -1.0, 2.0])
@@ -479,3 +479,22 @@ def of_a_number(x: Any) -> Any:
 def test_errors_are_caught_as_numpys_are(f: Any, expected: Any) -> None:
     same(grad(f)(X), expected)
     same(f(Tensor(X)).data, f(X))
+
+
+def test_arguments_that_are_written_into_after_vjp_or_linearize() -> None:
+    for give in (lambda x: x, lambda x: {"a": [x]}):
+        x = np.array([1.0, 2.0])
+        f = lambda tree: (tree["a"][0] if isinstance(tree, dict) else tree) ** 3  # noqa: E731
+        pull_back, push = vjp(f, give(x))[1], linearize(f, give(x))[1]
+        x[:] = 0.0
+        (found,) = pull_back(np.ones(2))
+        np.testing.assert_allclose(found["a"][0] if isinstance(found, dict) else found, [3, 12])
+        np.testing.assert_allclose(push(give(np.ones(2))), [3, 12])
+
+
+def test_arrays_of_outside_are_read_in_each_call() -> None:
+    w = np.array([1.0, 2.0])
+    f = minigrad.compile(lambda: vjp(lambda w: w**3, w)[1](np.ones(2))[0])
+    for k in (1.0, 2.0):
+        w[:] = k
+        np.testing.assert_allclose(f(), 3 * w**2)
