@@ -671,7 +671,7 @@ BUFFERS = [
     Fault("runtime/program.py", "left -= {slot}", "pass", of("returned")),
     Fault(
         "runtime/program.py",
-        'lines = ["program.renew(program.given)"] if self.given else []',
+        "lines = [line for x in self.given for line in self.renewal(x, names)]",
         "lines = []",
         of("returned"),
     ),

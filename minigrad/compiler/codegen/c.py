@@ -101,6 +101,7 @@ typedef double vec_double __attribute__((vector_size({vector}), aligned(8), may_
 #define PRAGMA(text) _Pragma(#text)
 #define SIMD(clauses) PRAGMA(omp simd clauses)
 #define INDEPENDENT PRAGMA(GCC ivdep)
+#define UNROLLED PRAGMA(GCC unroll 4)
 #ifdef __has_builtin
 #if __has_builtin(__builtin_shufflevector)
 #define SHUFFLES
@@ -125,6 +126,7 @@ SUM_OF_LANES(double)
 #define PREFETCH(place)
 #define SIMD(clauses)
 #define INDEPENDENT
+#define UNROLLED
 #endif
 """
 
@@ -468,6 +470,8 @@ class Printer:
             lines.insert(0, f"SIMD({clauses})")
         if node.independent:
             lines.insert(0, "INDEPENDENT")
+        if node.unrolled:
+            lines.insert(0, "UNROLLED")
         if node.step:  # where a block ends
             end = f"{v.name} + {node.step}"
             lines.append(f"  const int64_t {ir.end_of(v)} = {end} < {high} ? {end} : {high};")

@@ -469,7 +469,7 @@ class Epilogue:
             return []
         body = ir.substituted([*self.inner, *self.stores], self.new)
         if tiles.contraction.along_depth:  # of few columns, loops over rows fill vectors
-            return [ir.For(self.c, [ir.For(self.r, body, high="rows", simd=())])]
+            return [ir.For(self.r, [ir.For(self.c, body, unrolled=True)], high="rows", simd=())]
         if tiles.is_full_width or (tiles.panels == 1 and tiles.contraction.columns > 1):
             return [ir.For(self.r, [ir.For(self.c, body, simd=())], high="rows")]
         lanes = (

@@ -175,7 +175,7 @@ class For(Statement):
     `simd`: to be vectorised, as its iterations are independent but for these accumulators, given as
     (combine, name). `independent`: the iterations are, and the C compiler decides. `transposes`: it
     is the outer one of two loops over a block each, that copy a tile in which the inner steps over
-    rows: see `passes.tiled`.
+    rows: see `passes.tiled`. `unrolled`: of so few iterations that they are written out.
     """
 
     variable: Var
@@ -187,6 +187,7 @@ class For(Statement):
     simd: tuple[tuple[str, str], ...] | None = None
     independent: bool = False
     transposes: bool = False
+    unrolled: bool = False
 
 
 NODES = {Apply, Access, Let, Variable, Store, Accumulate, If, Stop, Prefetch, For}

@@ -132,7 +132,9 @@ class Program:
 
     def bind(self, value: Value, array: np.ndarray) -> None:
         """Set the array of a leaf, which must be in C order."""
-        self.set(self.slots[value], array)
+        k = self.slots[value]
+        self.arrays[k] = self.views[k] = array
+        self.table[k] = address(array)
 
     def renew(self, outputs: list[Output]) -> None:
         """New memory for outputs. Those that are `given` to the caller get it at each call."""
@@ -176,8 +178,9 @@ class Program:
 
     def text(self, names: dict[str, Any]) -> tuple[list[str], list[str]]:
         """A run as lines of Python, in which this is `program`, and expressions for its outputs."""
-        lines = ["program.renew(program.given)"] if self.given else []
-        names |= {"call": self.call, "views": self.views}
+        names |= {"call": self.call, "views": self.views, "own": self.arrays, "table": self.table}
+        names |= {"address": address, "empty": np.empty, "ndarray": np.ndarray}
+        lines = [line for x in self.given for line in self.renewal(x, names)]
         for k, step in enumerate(self.steps):
             names[f"step{k}"] = step
             if isinstance(step, Segment):
@@ -191,13 +194,20 @@ class Program:
             names[f"literal{k}"] = x
             array = f"literal{k}" if slot is None else f"views[{slot}]"
             lines.append(f"output{k} = {array}{'' if moved else '.copy()'}")
-        lines += ["program.let_go()"] if self.given else []
+        # The caller now owns them, and can free them.
+        lines += [f"own[{x.slot}] = views[{x.slot}] = None" for x in self.given]
         return lines, [f"output{k}" for k in range(len(self.taken))]
 
-    def let_go(self) -> None:
-        """Drop references to outputs that the caller now owns, so that it can free them."""
-        for x in self.given:
-            self.arrays[x.slot] = self.views[x.slot] = None
+    def renewal(self, x: Output, names: dict[str, Any]) -> list[str]:
+        """What `renew` does for an output, as lines of Python."""
+        k, dtype = x.slot, f"dtype{x.slot}"
+        names[dtype] = x.dtype
+        back = "" if x.back is None else f".transpose({x.back})"
+        return [
+            f"own[{k}] = flat = empty({x.entries}, {dtype})",
+            f"table[{k}] = address(flat)",
+            f"views[{k}] = ndarray({x.extents}, {dtype}, flat){back}",
+        ]
 
     def refuse(self, why: int) -> None:
         kind, message = REFUSALS[why]

@@ -3,6 +3,7 @@
 All cases of a test are in one compiled function: each run of the C compiler costs.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -531,3 +532,30 @@ def test_tiles_that_waste_little_have_one_text(rows: int, count: int) -> None:
     (text,) = code_of(scheduled(matmul, [x, y], 32)).texts
     # Stored from registers, where the next tile's first row is not written.
     assert text.count(" s0_0 = {0};") == 1 + (rows != 12)
+
+
+def text_of(function: Callable[..., Any], *arguments: np.ndarray) -> str:
+    """The C of the only contraction in a function, for AVX-512."""
+    schedule = scheduled(function, arguments, 64)
+    (kernel,) = (k for k in schedule.kernels if k.kind == "contract")
+    return contract_function(kernel, schedule, plan_buffers(schedule), Machine(64, 32, 1)).text
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_rows_of_few_columns_are_stored_whole_and_their_lanes_summed_together(columns: int) -> None:
+    """Else C stores every second number one by one, and adds up one sum after the other."""
+    rng = np.random.default_rng(11)
+    arrays = [normal(rng, 64, 32), normal(rng, 32, columns), normal(rng, columns)]
+    text = text_of(lambda x, y, b: x @ y + b, *arrays)
+    epilogue = r"SIMD\(\)\n *for \(int64_t er.*\n *UNROLLED\n *for \(int64_t ec = 0; ec < (\d)"
+    assert re.findall(epilogue, text) == [str(columns)]
+    registers = text.count("vec_float s")
+    assert text.count("sums_of_float(") == registers // 16
+    assert text.count("sum_of_float(") == registers % 16
+
+
+@pytest.mark.parametrize("columns, masks", [(27, 1), (16, 0), (32, 0)])
+def test_the_last_columns_of_a_panel_are_a_masked_vector(columns: int, masks: int) -> None:
+    rng = np.random.default_rng(12)
+    text = text_of(lambda x, y: np.tanh(x @ y), normal(rng, 40, 16), normal(rng, 16, columns))
+    assert text.count("if ((ec") == masks
