@@ -271,7 +271,8 @@ class Tensor(Methods):
                 "of that shape, backward(g); or reduce to a single real value first, as in "
                 "x.sum().backward(), or np.sum(np.abs(z) ** 2).backward() of complex numbers"
             )
-        gradient = np.ones_like(self.data) if gradient is None else gradient
+        if gradient is None:
+            return Node(np.ones_like(self.data))
         g = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=self.dtype)
         if g.shape != self.shape:
             raise ShapeError(f"backward(g) of shape {self.shape} with g of shape {g.shape}")

@@ -48,7 +48,7 @@ class Log:
         """Log a write into these arrays, made by the user's current line."""
         self.newest, origin = next(births), instruction()
         for array in arrays:
-            write = self.entry(owner_of(array))[1]
+            write = (self.writes.get(id(array)) or self.entry(owner_of(array)))[1]
             write.stamp, write.origin = self.newest, origin
 
     def repeated(self, arrays: Iterable[Any]) -> Write:

@@ -286,7 +286,7 @@ def of_signs(name: str, target: Any, losses: Any) -> Any:
     signs = known(target)
     if signs is None:
         return np.where(np.equal(np.abs(target), 1), losses, np.nan)
-    if not np.all(np.abs(signs) == 1):
+    if np.count_nonzero(np.abs(signs) == 1) < np.size(signs):
         raise ArgumentError(
             f"{name} has targets -1 and 1, and was given others: for 0 and 1, pass 2*target - 1"
         )
