@@ -40,6 +40,7 @@ from minigrad.compiler.loops.passes import (
     vectorised,
 )
 from minigrad.compiler.loops.short_rows import in_lanes, lanes_of, loop_for_lanes
+from minigrad.compiler.loops.widening import widened
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage
 from minigrad.compiler.target import costs
@@ -140,7 +141,7 @@ class RowKernel:
         if along is not None:
             tiles = tiled(outer, body, along, new, grain=int(not self.alone))
             return [*self.before, *vectorised(tiles, block), *self.after]
-        body = self.over_rows(outer, body, new, vector)
+        body = widened(self.over_rows(outer, body, new, vector))
         return [*self.before, *vectorised(body, block), *self.after]
 
     def over_rows(
