@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +109,7 @@ ONE_OVER_SQRT_PI = 0.5641895835477563
 
 def polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
     """By Horner's rule, highest power first. Python's floats leave float32 as it is."""
-    return functools.reduce(lambda y, c: y * x + c, coefficients)
+    return functools.reduce(lambda y, c: operator.iadd(y * x, c), coefficients)  # in place
 
 
 def rational(above: tuple[float, ...], below: tuple[float, ...], x: Any) -> Any:
