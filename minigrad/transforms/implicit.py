@@ -454,6 +454,19 @@ def polished(f: Function, v: Any) -> Any:
     return better if np.linalg.norm(f(better)) < np.linalg.norm(before) else v
 
 
+def is_solved(f: Function, v: Any) -> bool:
+    """Whether a solver has stopped at a solution, where only rounding is left of f and it finds no
+    progress: a step of Newton's method goes nowhere."""
+    rest = f(v)
+    if not np.any(rest) or len(v) > FEW:
+        return not np.any(rest)
+    try:
+        step = np.linalg.solve(jacobian(f)(v), rest)
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.max(np.abs(step)) <= 1e-12 * max(1.0, np.max(np.abs(v))))
+
+
 def message_of(found: Any) -> str:
     """What SciPy says, in one line."""
     return " ".join(str(found.message).split())
@@ -464,13 +477,18 @@ def by_hybrid(f: Function, x0: Any) -> Any:
     start = unknowns.vector(x0, "x0")
     if not unknowns.size:
         return x0
-    if unknowns.size <= FEW:
-        found = scipys("optimize", "root").root(of_vector, start, jac=jacobian(of_vector))
+    solve, slope = scipys("optimize", "root").root, jacobian(of_vector)
+    if unknowns.size > FEW:
+        found = solve(of_vector, start, method="krylov")
     else:
-        found = scipys("optimize", "root").root(of_vector, start, method="krylov")
-    if not found.success:
+        found = solve(of_vector, start, jac=slope)
+    x = polished(of_vector, found.x)
+    if not (found.success or is_solved(of_vector, x)) and unknowns.size <= FEW:
+        # It takes steps that are too short where f is large.
+        x = polished(of_vector, solve(of_vector, start, jac=slope, method="lm").x)
+    if not (found.success or is_solved(of_vector, x)):
         raise ArgumentError(f"root has found no solution from this x0: {message_of(found)}")
-    return unknowns.nest(polished(of_vector, found.x))
+    return unknowns.nest(x)
 
 
 def by_iteration(f: Function, x0: Any) -> Any:

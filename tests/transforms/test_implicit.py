@@ -622,3 +622,22 @@ def test_equations_that_are_not_linear_are_refused() -> None:
         with pytest.raises(ArgumentError, match=r"A has to be linear, and is not|not converged"):
             solve(lambda x: a @ x + 0.1 * x**2, b)
         np.testing.assert_allclose(solve(lambda x: a @ x + 1.0, b)[0], np.linalg.solve(a, b - 1))
+
+
+def test_a_root_at_which_only_rounding_is_left_is_found() -> None:
+    """The nearest point of a plane, by its multiplier: of linear equations, SciPy's hybrid method
+    says that it makes no progress, at their solution."""
+
+    def nearest(a: Any) -> Any:
+        def conditions(s: Any) -> Any:
+            return {"x": 2 * (s["x"] - a) + s["k"], "k": np.sum(s["x"]) - 1}
+
+        return root(conditions, {"x": np.zeros(3), "k": 0.0})["x"]
+
+    a = np.array([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(nearest(a), a - 0.5 / 3)
+    np.testing.assert_allclose(jacobian(nearest)(a), np.eye(3) - 1 / 3, atol=1e-12)
+    assert root(lambda x: 1e10 * (x - 3.0), 0.0) == 3.0  # where it does not get to
+    for f, x0 in ((lambda x: np.exp(-x) + 1e-9, 30.0), (lambda x: x**3 - 2 * x + 2, 0.0)):
+        with pytest.raises(ArgumentError, match="root has found no solution"):
+            root(f, x0)
