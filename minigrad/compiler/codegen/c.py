@@ -489,9 +489,11 @@ class Printer:
         counts = Counter(
             self.varying_place(x) for x in reads if not isinstance(x.array, str) and x.place
         )
+        own = {x.name for x in body if isinstance(x, ir.Definition)}
         lines = []
         for (array, start), count in counts.items():
-            if count >= MIN_READ_BY_POINTER and array not in self.written:
+            known = own.isdisjoint(ir.names_in(start)) and array not in self.written
+            if count >= MIN_READ_BY_POINTER and known:
                 name = f"p{len(self.pointers)}_"
                 kind = C_TYPES[array.dtype]
                 at = f"{self.names[array]}[{start}]"
