@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from minigrad.compiler.graph.ir import Graph, Value, constants_of
 from minigrad.compiler.graph.layout import Layout
+from minigrad.compiler.runtime import blas
 from minigrad.compiler.runtime.interpreter import CONTROL, NOT_ENOUGH_ROUNDS, run
 from minigrad.compiler.runtime.plan import Array, ByNumpy, ByPython, Plan, Step
 from minigrad.compiler.target.toolchain import release, runtime, timed_build
@@ -216,7 +218,9 @@ class Program:
     def by_numpy(self, it: ByNumpy) -> None:
         inputs = [self.read(x) if isinstance(x, Array) else x for x in it.inputs]
         output = self.read(it.output)
-        found = np.asarray(run(self.ops[it.op], inputs, it.attributes))
+        apart = self.plan.threads > 1 and blas.is_small(inputs)
+        with blas.one_thread() if apart else nullcontext():
+            found = np.asarray(run(self.ops[it.op], inputs, it.attributes))
         if found.shape != output.shape or found.dtype != output.dtype:
             raise ShapeError(
                 f"{it.op} gives {describe(found)}, and gave {describe(output)} where the function "
