@@ -140,7 +140,7 @@ def fitting(name: str, where: str, x: Any, found: Any, what: str = "cotangent") 
         if not isinstance(found, kind) or {*keys_of(found)} != {*keys_of(x)}:
             raise ShapeError(
                 f"{name} gave {described(found)} as the {what} of {where}, which is "
-                f"{described(x)}: they are nested in the same way"
+                f"{described(x)}: they have the same structure"
             )
         pairs = ((f"{where}[{key!r}]", x[key], found[key]) for key in keys_of(x))
         return [y for pair in pairs for y in fitting(name, *pair, what)]
@@ -349,7 +349,7 @@ def as_result(name: str, y: Any) -> Any:
     if isinstance(y, bool | int | float | complex | np.generic):
         return np.asarray(y)
     what = describe(y) + advice(y)
-    raise ArgumentTypeError(f"{name} returned {what}: it returns arrays, or nests of them")
+    raise ArgumentTypeError(f"{name} returned {what}: it returns arrays, or pytrees of them")
 
 
 def of_its_own(y: Any, arrays: Sequence[Any]) -> Any:
@@ -373,7 +373,7 @@ class custom_vjp(Custom):  # noqa: N801  # called as a function
     In compiled functions all three are traced if they can be; else they run between compiled parts.
 
     Args:
-        fun: takes and returns numbers, arrays, and nests of them.
+        fun: takes and returns numbers, arrays, and pytrees of them.
         nondiff_argnums: arguments by which there is no derivative.
 
     Raises:
@@ -514,7 +514,7 @@ class custom_jvp(Custom):  # noqa: N801  # called as a function
     may call code that is not NumPy.
 
     Args:
-        fun: takes and returns numbers, arrays, and nests of them.
+        fun: takes and returns numbers, arrays, and pytrees of them.
         nondiff_argnums: arguments by which there is no derivative.
 
     Raises:
@@ -815,7 +815,7 @@ def on_tensors(name: str, certainly: bool = True) -> Iterator[None]:
 
 @checked
 def stop_gradient(x: Any) -> Any:
-    """x, and nests of x, as constants: no derivative goes through.
+    """x, an array or a pytree, as constants: no derivative goes through.
 
     >>> from minigrad import grad
     >>> grad(lambda x: x * stop_gradient(x))(3.0)

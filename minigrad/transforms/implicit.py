@@ -45,8 +45,8 @@ FEW = 500
 
 
 class Unknowns:
-    """How a nest of arrays and a vector of all their numbers become each other. Complex numbers are
-    two in the vector: of an array, all real parts, and then all imaginary ones."""
+    """How a pytree of arrays and a vector of all their numbers become each other. Complex numbers
+    are two in the vector: of an array, all real parts, and then all imaginary ones."""
 
     def __init__(self, name: str, tree: Any, what: str = "x0") -> None:
         check_arrays(name, tree, what)
@@ -62,13 +62,13 @@ class Unknowns:
         self.dtype = np.finfo(np.result_type(*floats)).dtype if floats else np.dtype(float)
 
     def zeros(self) -> Any:
-        """A nest of zeros."""
+        """A pytree of zeros."""
         dtypes = {False: self.dtype, True: np.result_type(self.dtype, np.complex64)}
         kinds = zip(self.shapes, self.are_complex, strict=True)
         return like(self.tree, (np.zeros(shape, dtypes[two]) for shape, two in kinds))
 
     def vector(self, tree: Any, what: str) -> Any:
-        """All numbers of a nest like the unknowns, in one vector."""
+        """All numbers of a pytree like the unknowns, in one vector."""
         places = [at for at, _ in leaves_of(self.tree)]
         check_libraries(f"{self.name}: {what}", tree)
         found = dict(leaves_of(tree))
@@ -97,7 +97,7 @@ class Unknowns:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def nest(self, vector: Any) -> Any:
-        """The nest of the numbers of a vector, or of vectors with axes in front."""
+        """The pytree of the numbers of a vector, or of vectors with axes in front."""
         parts, start = [], 0
         for shape, two, n in zip(self.shapes, self.are_complex, self.lengths, strict=True):
             part = vector[..., start : start + n]
@@ -298,12 +298,12 @@ def number_for(x: Any) -> Any:
 
 
 def chosen(tree: Any, marks: Sequence[bool]) -> list[Any]:
-    """The leaves of a nest that are marked."""
+    """The leaves of a pytree that are marked."""
     return [x for x, mark in zip(flat(tree), marks, strict=True) if mark]
 
 
 def filled(tree: Any, marks: Sequence[bool], leaves: Iterator[Any]) -> Any:
-    """A nest with others in the place of the leaves that are marked."""
+    """A pytree with others in the place of the leaves that are marked."""
     pairs = zip(flat(tree), marks, strict=True)
     return like(tree, (next(leaves) if mark else x for x, mark in pairs))
 
@@ -437,7 +437,7 @@ def scipys(module: str, name: str) -> Any:
 
 
 def flattened(name: str, f: Function, x0: Any) -> tuple[Unknowns, Function]:
-    """The unknowns, and a function of nests as one of vectors."""
+    """The unknowns, and a function of pytrees as one of vectors."""
     unknowns = Unknowns(name, x0)
     return unknowns, lambda v: unknowns.vector(f(unknowns.nest(v)), "what the function returns")
 
@@ -563,8 +563,8 @@ def root(f: Function, x0: Any, args: tuple[Any, ...] = (), solve: Solver | None 
 
     Args:
         f: returns as many numbers as x has, nested and shaped as it is.
-        x0: where to start: a number, an array, or a nest of them. It has no derivative.
-        args: what f is given beside x; nests are fine. In a compiled function the solver runs
+        x0: where to start: a number, an array, or a pytree of them. It has no derivative.
+        args: what f is given beside x; pytrees are fine. In a compiled function the solver runs
             between compiled parts.
         solve: your solver: `solve(f, x0)` returns x, from a function f of x alone, on arrays. By
             default, SciPy's `root`, with exact Jacobians.
@@ -609,7 +609,7 @@ def fixed_point(
 
 
 def difference(x: Any, y: Any) -> Any:
-    """x - y, of nests."""
+    """x - y, of pytrees."""
     at_place = dict(leaves_of(y))
     return like(x, (part - at_place[at] for at, part in leaves_of(x)))
 
@@ -734,7 +734,7 @@ def cg(
 
     Args:
         A: a function of x, or a matrix.
-        b: an array, or a nest of arrays; x is nested as it is.
+        b: an array, or a pytree of arrays; x has its structure.
         x0: where to start; by default at 0.
         rtol, atol: the length of the rest b - A(x) which is left: relative to that of b, or
             absolute.

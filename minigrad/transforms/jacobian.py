@@ -33,8 +33,8 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
     """A function that returns the derivative of every output with respect to every input.
 
     For an output of shape s and an argument of shape t, it has shape s + t. Nested outputs give
-    nests of derivatives, each nested as the argument is. It takes one pass for a batch: `jacrev`'s,
-    or `jacfwd`'s if there are not more inputs than outputs. With `has_aux`, it returns
+    pytrees of derivatives, each of the structure of the argument. It takes one pass for a batch:
+    `jacrev`'s, or `jacfwd`'s if there are not more inputs than outputs. With `has_aux`, it returns
     (jacobian, aux).
 
     Raises:

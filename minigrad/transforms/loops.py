@@ -55,11 +55,11 @@ def scan(
 
     Args:
         f: takes the carry and one entry of xs; returns the next carry, of the same structure,
-            shapes and dtypes, and y, which is an array, a nest of arrays, or None.
-        init: the first carry: numbers, arrays and Tensors of any dtype, or a nest of them. A Python
-            number is an array of NumPy's own dtype for it: 0.0 is a float64, 0 an int64.
-        xs: an array, or a nest of arrays, with one entry along its first axis for each round; None
-            if there are none, and f is given None.
+            shapes and dtypes, and y, which is an array, a pytree of arrays, or None.
+        init: the first carry: numbers, arrays and Tensors of any dtype, or a pytree of them. A
+            Python number is an array of NumPy's own dtype for it: 0.0 is a float64, 0 an int64.
+        xs: an array, or a pytree of arrays, with one entry along its first axis for each round;
+            None if there are none, and f is given None.
         length: the number of rounds, which is that of the entries of xs.
         reverse: begin with the last entry. y of a round stands where its x does.
 
@@ -429,8 +429,8 @@ class Carry:
             found = dict(named)
             if found.keys() != set(self.places) or len(named) != len(self.places):
                 raise ShapeError(
-                    f"{self.loop}: the carry must keep its structure, and init has leaves at "
-                    f"{self.places}, but the function returned leaves at {[at for at, _ in named]}"
+                    f"{self.loop}: the carry must keep its pytree structure, and init has the "
+                    f"leaves {self.places}, but the function returned {[at for at, _ in named]}"
                 )
             named = [(at, found[at]) for at in self.places]
         return [self.leaf(k, x) for k, (_, x) in enumerate(named)]

@@ -271,9 +271,9 @@ def odeint(
 
     Args:
         func: returns dy/dt, nested and shaped as y is.
-        y0: a number, an array, or a nest of them; complex, if dy/dt is.
+        y0: a number, an array, or a pytree of them; complex, if dy/dt is.
         t: increasing, or decreasing; a time may be there more than once.
-        args: nests are fine. In a compiled function the solver runs between compiled parts.
+        args: pytrees are fine. In a compiled function the solver runs between compiled parts.
         rtol, atol: the error that is allowed in a step, relative and absolute; that of derivatives
             is of this size too.
         method: one of solve_ivp's: "RK45" is Dormand and Prince's of order 5, "DOP853" their one of

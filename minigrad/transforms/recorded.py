@@ -206,7 +206,7 @@ def as_tensor(output: Any, where: str) -> Tensor:
     if numbers and not isinstance(output, bool | np.bool_):
         return Tensor(output)
     raise GradientError(
-        "a function to differentiate returns numbers, arrays or Tensors, or nests of them; this "
+        "a function to differentiate returns numbers, arrays or Tensors, or pytrees of them; this "
         f"one returned a {type(output).__name__}{' at ' + where if where else ''}, which has no "
         f"derivative: return it beside the value, with has_aux=True{advice(output)}"
     )

@@ -127,7 +127,7 @@ def recorded(name: str, f: Function, argnum: int, args: Any, kwargs: Any) -> Rec
 def sparse_jacobian(f: Function, argnum: int = 0) -> Function:
     """A function that returns the Jacobian of f by one argument, as a scipy.sparse.csr_array.
 
-    For a result of m entries and an argument of n, both in C order, and nests one leaf after the
+    For a result of m entries and an argument of n, both in C order, and pytrees one leaf after the
     other, it has shape (m, n). Which entries can differ from 0 is found from the graph of the run,
     op by op: a zero by chance is stored. A band of width w takes w passes, whatever its length. The
     passes are forward or reverse, whichever are fewer.

@@ -1,4 +1,4 @@
-"""Nested containers: dicts, lists and tuples of arrays and numbers, and their leaves."""
+"""Pytrees: dicts, lists and tuples of arrays and numbers, nested; and their leaves."""
 
 from __future__ import annotations
 
@@ -91,15 +91,16 @@ def copied(tree: Any) -> Any:
 
 
 def described(tree: Any) -> str:
-    """The form of a nest."""
+    """A pytree in words."""
     if not isinstance(tree, dict | list | tuple):
         return describe(value_of(tree))
     at = ", ".join(where for where, _ in leaves_of(tree)) or "no place"
-    return f"a {type(tree).__name__} with leaves at {at}"
+    return f"a {type(tree).__name__} with the leaves {at}"
 
 
 def matching(tree: Any, other: Any, name: str, what: str) -> list[Any]:
-    """The leaves of a tree, which messages call `name`; it must be nested as another is, `what`."""
+    """The leaves of a tree, which messages call `name`; its structure must be that of another, in
+    messages `what`."""
     flat = type(tree) is type(other) is list and len(tree) == len(other)
     if flat and LEAVES.issuperset(map(type, tree + other)):
         return tree
@@ -108,6 +109,7 @@ def matching(tree: Any, other: Any, name: str, what: str) -> list[Any]:
     if len(leaves) != len(needed) or at_place.keys() != set(needed):
         given = [at for at, _ in leaves]
         raise ShapeError(
-            f"{name} must be nested as {what}, with leaves at {needed}, not at {given}"
+            f"{name} must have the pytree structure of {what}, with the leaves {needed}, not "
+            f"{given}"
         )
     return [at_place[at] for at in needed]

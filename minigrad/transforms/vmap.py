@@ -39,7 +39,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         f: a function of arrays, numbers, and dicts, lists and tuples of them.
         in_axes: the axis of the batch in each argument; None for what is the same for all entries.
             One for all positional arguments, or a tuple or list with one for each; for an argument
-            that is nested, a nest of its form, or one for all that is in it. Keyword arguments are
+            that is a pytree, a pytree of its structure, or one for all of it. Keyword arguments are
             batched along axis 0.
         out_axes: the axis of the batch in each result, in the same way; None for a result that does
             not differ between entries.
@@ -186,7 +186,7 @@ def names(args: Any, kwargs: Any) -> list[str]:
 
 
 def axes_for(axes: Any, tree: Any, what: str, name: str) -> list[int | None]:
-    """The axis for each leaf of a tree: `axes` is nested as the tree is, or as its outer part."""
+    """The axis for each leaf of a tree: `axes` has its structure, or that of its outer part."""
     if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):
         return [axes] * len(leaves_of(tree))
     nested = isinstance(axes, dict | list | tuple)
@@ -200,11 +200,11 @@ def axes_for(axes: Any, tree: Any, what: str, name: str) -> list[int | None]:
             return [k for n, (a, x) in pairs for k in axes_for(a, x, what, f"{name}[{n}]")]
     if not nested:
         raise ArgumentTypeError(
-            f"{what} of vmap are integers, None, or nests of them, not {axes!r}"
+            f"{what} of vmap are integers, None, or pytrees of them, not {axes!r}"
         )
     raise ArgumentError(
-        f"vmap with {what}={axes!r} for {name}, which is nested as {described(tree)}: nest "
-        "them in the same way, or give one axis for all of it"
+        f"vmap with {what}={axes!r} for {name}, which is {described(tree)}: give them in the same "
+        "pytree structure, or one axis for all of it"
     )
 
 

@@ -275,10 +275,10 @@ ZERO = {"w": 0.0}
         (
             ([X], None, ZERO),
             ShapeError,
-            r"a list with leaves at \[0\] as the cotangent of argument 0, an array",
+            r"a list with the leaves \[0\] as the cotangent of argument 0, an array",
         ),
-        ((X, None, X), ShapeError, r"argument 2, which is a dict with leaves at \['w'\]"),
-        ((X, None, {"v": 0.0}), ShapeError, r"a dict with leaves at \['v'\] as the cotangent of"),
+        ((X, None, X), ShapeError, r"argument 2, which is a dict with the leaves \['w'\]"),
+        ((X, None, {"v": 0.0}), ShapeError, r"a dict with the leaves \['v'\] as the cotangent of"),
         ((X, None, {"w": X}), ShapeError, r"shape \(3,\) for argument 2\['w'\], of shape \(\)"),
         ((X, None, {"w": 1}), DtypeError, r"int64 for argument 2\['w'\]"),
     ],
@@ -304,7 +304,7 @@ def test_wrong_fwd() -> None:
         grad(lambda x: np.sum(f(x)[0]))(X)
     f = custom_vjp(lambda x: {1})
     f.defvjp(lambda x: ({1}, None), lambda _, g: (g,))
-    with pytest.raises(ArgumentTypeError, match="it returns arrays, or nests of them"):
+    with pytest.raises(ArgumentTypeError, match="it returns arrays, or pytrees of them"):
         grad(lambda x: f(x))(X)
 
 
@@ -423,7 +423,7 @@ def test_a_jvp_whose_value_is_no_numpy(on_numpy: None) -> None:
         (X, GradientError, "returns a pair, the result and its tangent, and this one"),
         ((X, X[:2]), ShapeError, r"tangent of shape \(2,\) for the result, of shape \(3,\)"),
         ((X, np.arange(3)), DtypeError, "int64 for the result"),
-        ((X, [X]), ShapeError, r"a list with leaves at \[0\] as the tangent of the result"),
+        ((X, [X]), ShapeError, r"a list with the leaves \[0\] as the tangent of the result"),
     ],
 )
 def test_wrong_tangents(found: Any, error: Any, message: str) -> None:

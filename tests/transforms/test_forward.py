@@ -315,7 +315,7 @@ def test_what_was_written_into_since_is_refused() -> None:
 
 MISUSES: dict[str, Any] = {
     "shape": (lambda: jvp(np.sin, (X,), (np.ones(2),)), ShapeError, r"\(2,\).*\(3,\)"),
-    "count": (lambda: linearize(np.sin, X)[1](X, X), ShapeError, "nested as the arguments"),
+    "count": (lambda: linearize(np.sin, X)[1](X, X), ShapeError, "structure of the arguments"),
     "complex": (lambda: jvp(np.sin, (X,), (Z,)), DtypeError, "complex"),
     "integers": (lambda: linearize(np.sin, np.arange(3)), DtypeError, "integers"),
 }
@@ -346,9 +346,13 @@ def test_wrong_primals_and_tangents() -> None:
         jvp(np.sin, x, x)  # type: ignore[arg-type]
     with pytest.raises(ArgumentTypeError, match=r"jvp: tangents are a tuple"):
         jvp(np.sin, (x,), x)  # type: ignore[arg-type]
-    with pytest.raises(ShapeError, match="tangents must be nested as the arguments, with leaves"):
+    with pytest.raises(
+        ShapeError, match="tangents must have the pytree structure of the arguments"
+    ):
         jvp(np.sin, (x,), (x, x))
-    with pytest.raises(ShapeError, match="a cotangent must be nested as the output, with leaves"):
+    with pytest.raises(
+        ShapeError, match="a cotangent must have the pytree structure of the output"
+    ):
         vjp(lambda x: (x, x), x)[1](x)
     with pytest.raises(GradientError, match="single value, and this one returned nothing"):
         grad(lambda x: None)(x)

@@ -398,7 +398,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     "nest": (
         lambda: vmap(lambda p: p["a"], ({"b": 0},))({"a": X}),
         ArgumentError,
-        r"the arguments\[0\], which is nested as a dict with leaves at \['a'\]",
+        r"the arguments\[0\], which is a dict with the leaves \['a'\]",
     ),
     "no integer": (lambda: vmap(np.sin, 1.5)(X), ArgumentTypeError, "not 1.5"),
     "no array": (lambda: vmap(lambda x, y: x)(X, "a"), ArgumentTypeError, "argument 1 is a str"),

@@ -131,7 +131,7 @@ class Derivative:
 
 
 class OfBatches:
-    """A function of nests of arrays, compiled; under vmap, for the whole batch."""
+    """A function of pytrees of arrays, compiled; under vmap, for the whole batch."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function, self.compiled = function, implementations["compiled"](function)
