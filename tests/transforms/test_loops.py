@@ -397,7 +397,7 @@ def test_what_does_not_fit_is_refused() -> None:
     )
     refused(
         ShapeError,
-        r"keep its structure.*\['a'\].*\['b'\]",
+        r"keep its pytree structure.*\['a'\].*\['b'\]",
         lambda: scan(lambda c, _: ({"b": c["a"]}, None), {"a": x}, length=2),
     )
     refused(ShapeError, "returns a pair", lambda: scan(lambda c, _: c, x, length=2))
