@@ -33,8 +33,8 @@ def check_gradients(f: Function, *args: Any, order: Size = 2) -> None:
     The outputs are summed with random weights (the same ones in every run), so that f may return
     arrays and pytrees of them, and each entry of each argument is varied in turn, a complex one
     along both axes. Arguments are converted to float64 or complex128. The differences are of fourth
-    order in the step (Abramowitz and Stegun, 25.3.6), with a step that suits the scales of x and f, and
-    one-sided where f's domain ends. f must be smooth around the arguments, and its derivative
+    order in the step (Abramowitz and Stegun, 25.3.6), with a step that suits the scales of x and f,
+    and one-sided where f's domain ends. f must be smooth around the arguments, and its derivative
     larger than the rounding errors of f: if not, the message says that it cannot be judged, and
     why.
 
