@@ -22,7 +22,12 @@ from minigrad.compiler.graph.affine import ZERO, Expr, RuntimeIndex, Var, variab
 from minigrad.compiler.graph.ir import Value
 from minigrad.compiler.graph.opset.base import INDEX
 from minigrad.compiler.loops import ir
-from minigrad.compiler.loops.distribution import defined, names_in, work_of
+from minigrad.compiler.loops.distribution import (
+    DIVISIONS_PER_CALL,
+    defined,
+    names_in,
+    work_of,
+)
 from minigrad.compiler.target import costs
 
 Statements = Sequence[ir.Statement]
@@ -86,11 +91,13 @@ def loop_for_lanes(outer: Sequence[Var], body: Statements, lanes: int) -> int | 
         far = any(terms.get(v) == 1 and terms.get(inner, 1) > 1 for terms, inner in reads)
         if v.extent >= lanes and far:
             return k
-    # Transposing takes as long as a few operations, and as little as one exponential. Without sums
-    # within rows, columns are as good as they are.
-    much = any(work_of(loop.body) for loop in innermost)
-    most = costs.MAX_LANE_COLUMNS if much else lanes + lanes // 4
-    short = all(loop.variable.extent <= most for loop in innermost)
+    # Transposing takes as long as some operations, and as little as one exponential: else only rows
+    # pay that fill no vector, nor a half of one. Without sums within rows, columns are as good.
+    calls = any(work_of(loop.body) >= DIVISIONS_PER_CALL for loop in innermost)
+    most = costs.MAX_LANE_COLUMNS if calls else lanes - 1
+    short = all(
+        n <= most and (calls or n & (n - 1)) for n in (loop.variable.extent for loop in innermost)
+    )
     sums = any(isinstance(s, ir.Variable) for s in body)
     return len(outer) - 1 if sums and short and outer[-1].extent >= lanes else None
 
