@@ -39,7 +39,7 @@ from minigrad.compiler.loops.passes import (
     tiled,
     vectorised,
 )
-from minigrad.compiler.loops.short_rows import in_lanes, lanes_of, loop_for_lanes
+from minigrad.compiler.loops.short_rows import in_lanes, in_memory, lanes_of, loop_for_lanes
 from minigrad.compiler.loops.widening import widened
 from minigrad.compiler.schedule.buffers import BufferPlan
 from minigrad.compiler.schedule.stages import Kernel, Schedule, Stage
@@ -272,7 +272,7 @@ class RowKernel:
     def declare(self, value: Value, extents: tuple[int, ...]) -> None:
         array = self.row_storage(value, extents)
         if isinstance(array, str):
-            self.before.append(ir.Variable(array, value.dtype, size=math.prod(extents)))
+            self.before.append(ir.Variable(array, in_memory(value.dtype), size=math.prod(extents)))
 
     def local_name(self, value: Value) -> str:
         return f"l{self.numbers[value]}"

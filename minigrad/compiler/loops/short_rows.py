@@ -317,5 +317,5 @@ def is_dense(index: Expr) -> bool:
 
 
 def in_memory(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What a lane is stored as: C compilers load no bool into vectors beside wider numbers."""
+    """What a local array is of: C compilers load no bool into vectors beside wider numbers."""
     return np.dtype(np.uint8) if dtype.kind == "b" else dtype

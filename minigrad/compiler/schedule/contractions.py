@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -123,6 +124,7 @@ def pack_operands(
     packed before the loop.
     """
     kinds = {value: kind_of(value) for value in graph.order}
+    of_rows = products_of_rows(graph, kinds)
     layouts = layouts_of(graph, kinds, given, vector)
     packer = Packer(Operands(graph, layouts, {}, set(), kinds), vector, constants)
     new: dict[Value, Value] = {}
@@ -133,10 +135,42 @@ def pack_operands(
         layouts[fresh], kinds[fresh] = layouts[value], kinds[value]
         if kinds[value] == "reduce":
             fresh = packer.reduction(fresh)
-        new[value] = packer.contraction(fresh) if kinds[value] == "contract" else fresh
+        if value in of_rows:
+            new[value] = packer.product_of_rows(fresh)
+        else:
+            new[value] = packer.contraction(fresh) if kinds[value] == "contract" else fresh
     graph = graph.of(new)
     given_before = [*packer.found.packed, *graph.inputs]
     return replace(packer.found, graph=replace(graph, inputs=given_before))
+
+
+def products_of_rows(graph: Graph, kinds: Mapping[Value, str]) -> set[Value]:
+    """The products of few terms, too large for caches, whose rows are reduced: the distances to
+    some points, of which the nearest is sought. They are computed where that is, and not stored."""
+    users: dict[Value, list[Value]] = defaultdict(list)
+    for value in graph.order:
+        for x in value.values():
+            users[x].append(value)
+
+    def entries(value: Value) -> list[Value]:
+        """What is computed of each entry."""
+        return [x for x in users[value] if kinds[x] == "map" and x.shape == value.shape]
+
+    def reduced(value: Value) -> list[Value]:
+        """What is reduced of each row."""
+        last = {len(value.shape) - 1}
+        return [x for x in users[value] if kinds[x] == "reduce" and {*reduced_axes(x)} == last]
+
+    def is_of_rows(value: Value) -> bool:
+        later = entries(value)
+        several = len(later) + len(reduced(value)) == len(users[value])
+        while later and not reduced(value):
+            value, later = later[0], entries(later[0])
+        return several and bool(reduced(value))
+
+    large = [x for x in graph.order if x.size >= costs.MIN_LARGE_SIZE and kinds[x] == "contract"]
+    short = [x for x in large if rules_of(x.op).is_short_sum(x)]
+    return {x for x in short if is_of_rows(x)} - {*graph.roots()}
 
 
 @dataclass(eq=False)
@@ -234,6 +268,13 @@ class Packer:
         new = value.of(x, y)
         layouts[new], kinds[new] = layouts[value], "contract"
         self.found.contractions[new] = it
+        return new
+
+    def product_of_rows(self, value: Value) -> Value:
+        """A product that is computed entry by entry, with the columns of y adjacent."""
+        x, y = value.inputs
+        new = value.of(x, self.packed(y, plain(y.shape)))
+        self.found.layouts[new], self.found.kinds[new] = self.found.layouts[value], "map"
         return new
 
     def view(self, x: Value) -> None:

@@ -90,6 +90,8 @@ def has_stage(
         return True
     if rules_of(value.op).is_searched:
         return any(user.size > value.size for user in users)
+    if rules_of(value.op).is_short_sum(value) and len(users) > 1:
+        return True  # that a product is equal to its largest entry holds of one computation alone
     if not elementwise(value):
         return False
     reads = [x for x in inline.arrays if x.size > 1]

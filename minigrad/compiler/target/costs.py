@@ -45,6 +45,7 @@ STEPS_OF_SPREADING = 8  # steps of a sum that take as long as a copy of what a v
 MIN_ROWS = 4  # of a tile, from which on each load of a vector serves several sums
 MIN_ROWS_PER_WASTED = 32  # rows of a product for each that may be computed twice,
 MAX_WASTEFUL_PRODUCT = 1 << 24  # if it has up to so many multiply-adds
+MAX_ROW_FACTOR = 1 << 12  # entries of y that each row of a product reads again, where reduced
 MAX_CACHED_FACTOR = 1 << 18  # bytes of y that stay in cache
 MAX_CACHED_DEPTH = 1 << 11  # steps of the depth that stay in cache
 

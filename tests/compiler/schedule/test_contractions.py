@@ -233,3 +233,75 @@ def test_norms_of_groups_backwards() -> None:
         return minigrad.grad(lambda *xs: np.sum(np.sin(grouped(*xs))), (0, 1, 2, 3))(*xs)
 
     all_close(compile(gradients)(X, W, SCALE, SHIFT), gradients(X, W, SCALE, SHIFT))
+
+
+# Products of few terms whose rows are reduced
+
+POINTS, CENTRES = normal(7000, 8), normal(40, 8, seed=1)
+
+
+def distances(x: Any, c: Any) -> Any:
+    return np.sum(x * x, axis=1, keepdims=True) - 2 * x @ c.T + np.sum(c * c, axis=1)
+
+
+def nearest(x: Any, c: Any) -> Any:
+    return np.argmin(distances(x, c), axis=1)
+
+
+def loss_of_clusters(x: Any, c: Any) -> Any:
+    return np.sum(np.min(distances(x, c), axis=1))
+
+
+def largest(x: Any, c: Any) -> Any:
+    """Of a product itself, which is computed once for what is equal to it."""
+    return np.sum(np.max(x @ c.T, axis=1))
+
+
+def partition(x: Any, c: Any) -> Any:
+    return F.logsumexp(x @ c.T, axis=1)
+
+
+@pytest.mark.parametrize("function", [nearest, loss_of_clusters, largest, partition])
+def test_products_whose_rows_are_reduced_are_not_stored(function: Callable[..., Any]) -> None:
+    kinds = {kernel.kind for kernel in scheduled(function, POINTS, CENTRES).kernels}
+    assert "contract" not in kinds
+    assert moved(function, POINTS, CENTRES) < 4 * POINTS.nbytes
+    assert moved(function, POINTS, CENTRES) < POINTS.shape[0] * CENTRES.nbytes / 4
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "c"),
+    [
+        (loss_of_clusters, normal(700, 8), CENTRES),  # in cache
+        (loss_of_clusters, normal(7000, 17), normal(40, 17)),  # of many terms
+        (lambda x, c: np.sum(np.max(x @ c.T, axis=0)), POINTS, CENTRES),  # of columns
+        (lambda x, c: (np.max(x @ c.T, axis=1), x @ c.T), POINTS, CENTRES),  # stored anyway
+    ],
+)
+def test_other_products_are_by_tiles(function: Callable[..., Any], x: Any, c: Any) -> None:
+    assert "contract" in {kernel.kind for kernel in scheduled(function, x, c).kernels}
+
+
+def test_derivatives_of_nearest_centres_store_no_distances() -> None:
+    def derivative(x: Any, c: Any) -> Any:
+        return minigrad.grad(loss_of_clusters, 1)(x, c)
+
+    bytes_of_distances = POINTS.shape[0] * CENTRES.shape[0] * 4
+    # Which centre is the nearest is written, and read by the product with the points.
+    assert moved(derivative, POINTS, CENTRES) < 2 * bytes_of_distances + 5 * POINTS.nbytes
+
+
+def test_numbers_of_rows_of_products() -> None:
+    x, c = normal(7001, 8).astype(float), normal(40, 8, seed=1).astype(float)
+    x[1], x[2, 0], c[7] = np.nan, np.inf, c[3]
+    functions = [nearest, loss_of_clusters, largest, partition]
+    found = compile(lambda x, c: [f(x, c) for f in functions])(x, c)
+    derivatives = [minigrad.grad(f, (0, 1)) for f in (loss_of_clusters, largest)]
+    rest = x[3:]
+    slopes = compile(lambda x, c: [f(x, c) for f in derivatives])(rest, c)
+    with np.errstate(all="ignore"):
+        for one, f in zip(found[1:], functions[1:], strict=True):
+            np.testing.assert_allclose(one, f(x, c), 1e-12)
+        np.testing.assert_array_equal(found[0], nearest(x, c))
+        for several, f in zip(slopes, derivatives, strict=True):
+            all_close(list(several), list(f(rest, c)))

@@ -159,6 +159,11 @@ class Rules:
         """Operations on each entry where it is inlined."""
         return 0
 
+    def is_short_sum(self, value: Value) -> bool:
+        """Whether a contraction has so few terms that rows of it may be computed where they are
+        reduced."""
+        return False
+
     def kind(self, value: Value) -> str:
         """How it is computed, if all dtypes have a C type and nothing is empty: see `kind_of`."""
         return "numpy"

@@ -297,6 +297,13 @@ class Matmul(Product):
         size: int = value.size * value.inputs[0].shape[-1]
         return size
 
+    def is_short_sum(self, value: Value) -> bool:
+        depth, columns = value.inputs[1].shape[-2:]
+        return depth <= costs.MAX_UNROLLED_TERMS and depth * columns <= costs.MAX_ROW_FACTOR
+
+    def cost(self, value: Value) -> int:
+        return 2 * value.inputs[0].shape[-1] if self.is_short_sum(value) else 0
+
     def read(self, value: Value, index: Index, to: Lowering) -> Operand:
         x, y = value.inputs
         *batch, row, column = index
