@@ -128,7 +128,7 @@ def without_largest(x: Any, axis: Axis) -> Any:
     check_real(x, float)
     x = x if x.dtype.kind == "f" else x.astype(float)
     largest = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
-    return x - np.where(np.isneginf(largest), 0, largest)
+    return np.asarray(x - np.where(np.isneginf(largest), 0, largest))  # also of one number
 
 
 def sum_of_products(x: Any, y: Any, axis: Axis) -> Any:

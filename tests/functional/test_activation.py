@@ -96,6 +96,11 @@ def test_softmax_of_huge_and_of_masked_scores() -> None:
     np.testing.assert_allclose(x.grad, [[0.25, -0.25, 0.0], [0.0, 0.0, 0.0]])
 
 
+def test_the_derivative_of_logsumexp_of_one_number_is_one() -> None:
+    assert minigrad.grad(lambda x: F.logsumexp(x, None))(1.5) == 1
+    assert minigrad.grad(lambda x: F.logsumexp(x, None))(np.array(-2.0)) == 1
+
+
 def test_logsumexp_of_nothing_but_masks_is_minus_infinity() -> None:
     x = Tensor([[-np.inf, -np.inf], [0.0, 0.0]], requires_grad=True)
     y = F.logsumexp(x, 1)
