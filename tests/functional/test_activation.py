@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import minigrad
 import minigrad.functional as F
 from minigrad import Tensor
 from minigrad.errors import DtypeError, MinigradError, ShapeError
