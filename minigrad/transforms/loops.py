@@ -36,7 +36,14 @@ from minigrad.ops.views import READ_ONLY
 from minigrad.random import draw
 from minigrad.reachable import unseen
 from minigrad.tensor import Tensor, value_of
-from minigrad.transforms.batched import frozen, is_batched, levels, needs_grad
+from minigrad.transforms.batched import (
+    detached,
+    frozen,
+    innermost,
+    is_batched,
+    levels,
+    needs_grad,
+)
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.checkpoint import Checkpointed, checkpoint
 from minigrad.transforms.trees import Function, check_libraries, flat, leaves_of, like, map_tree
@@ -208,20 +215,36 @@ def repeat_while(
 
 def of_entries(goes_on: Any, step: Any, state: list[Any]) -> tuple[Any, Any, list[Any]]:
     """The same under vmap, with a last leaf that says which entries go on: rounds go on while any
-    does, and change these only."""
+    does, and change these only.
+
+    The others are given what they had in their last round, or, if they never run, what one has that
+    does: a round of what they are now may be NaN, and so would its derivatives be, times 0.
+    """
+    n = len(state)
 
     def more(state: list[Any]) -> Any:
         with for_some_entries():
             return value_of(goes_on(state))
 
     def some(state: list[Any]) -> list[Any]:
-        *before, going = state
+        before, last, going = state[:n], state[n:-1], state[-1]
+        given = [np.where(going, x, y) for x, y in zip(before, last, strict=True)]
         with for_some_entries():
-            rounds = step([given_where(going, x) for x in before])
+            rounds = step([*map(np.copy, given)])  # a round may write into what it is given
         new = [np.where(going, x, y) for x, y in zip(rounds, before, strict=True)]
-        return [*new, np.logical_and(going, more(new))]
+        return [*new, *map(value_of, given), np.logical_and(going, more(new))]
 
-    return lambda state: any_entry(state[-1]), some, [*state, more(state)]
+    going = more(state)
+    first = [one_that_goes_on(value_of(x), going) for x in state]
+    return lambda state: any_entry(state[-1]), some, [*state, *first, going]
+
+
+def one_that_goes_on(x: Any, going: Any) -> Any:
+    """A leaf, that of the first entry that goes on for all that do not."""
+    level = innermost([going])
+    if level is None or not level.size or not level.is_own(x):
+        return x
+    return np.where(going, x, detached(x.array)[np.argmax(detached(going.array))])
 
 
 @contextmanager

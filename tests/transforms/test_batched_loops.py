@@ -403,6 +403,33 @@ def test_what_is_not_chosen_may_be_no_number(f: Any, xs: Any, values: Any, slope
 
 
 @pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_by_what_a_body_reads_are_right_where_rounds_would_be_no_numbers(
+    compiled: bool,
+) -> None:
+    """Of entries that have stopped, or never run, logarithms would be NaN or infinite."""
+
+    def f(x: Any, a: Any, w: Any) -> Any:
+        return while_loop(lambda x: x > 1.0, lambda x: w * np.log(x) + np.sqrt(x - a), x, bound=9)
+
+    def by_hand(x: Any, a: Any, w: Any) -> Any:
+        while x > 1.0:
+            x = w * np.log(x) + np.sqrt(x - a)
+        return x
+
+    def total(f: Any) -> Any:
+        return lambda x, a, w: sum(map(f, x, a, 3 * [w]))
+
+    x, a, w = np.array([20.0, -3.0, 1.5]), np.array([0.5, 0.25, 1.25]), 0.4
+    batch = (0, 0, None)
+    expected = grad(total(by_hand), (0, 1, 2))(x, a, w)
+    each = vmap(grad(f, (0, 1, 2)), batch)
+    for run in (grad(lambda *args: np.sum(vmap(f, batch)(*args)), (0, 1, 2)), each):
+        found = (minigrad.compile(run) if compiled else run)(x, a, w)
+        for g, e in zip(found, expected, strict=True):
+            np.testing.assert_allclose(g if np.shape(e) else np.sum(g), e, 1e-12)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
 def test_what_is_run_for_all_entries_writes_nothing_outside(compiled: bool) -> None:
     def branches(x: Any) -> Any:
         u = x * np.ones(2)
