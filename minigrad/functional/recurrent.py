@@ -92,7 +92,9 @@ def lstm_pull_back(sent: dict[int, Any], inputs: Any, kept: Any) -> list[Any]:
     (o, i, f, _), s = parts(gates, 4), gates[..., : 3 * width]
     # The slope of each gate, times what the gate is multiplied by; later times the cotangent of
     # their product.
-    steps = np.concatenate([s * (1 - s), 1 - g * g], axis=-1)
+    steps = np.subtract(1, gates)
+    steps[..., : 3 * width] *= s
+    np.subtract(1, g * g, out=steps[..., 3 * width :])
     for slope, factor in zip(parts(steps, 4), (tanhs, g, cells[:-1], i), strict=True):
         slope *= factor
     of_o, others = steps[..., :width], steps[..., width:].reshape(*g.shape[:-1], 3, width)

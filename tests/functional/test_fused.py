@@ -138,6 +138,20 @@ def test_a_write_into_an_input_is_found_and_the_output_is_its_own() -> None:
         z.backward()
 
 
+def test_dtypes_are_promoted_as_those_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> list[Any]:
+        layer, x = lstm(), Tensor(X.astype(np.float32), True)
+        c = Tensor(np.full((1, COUNT, HIDDEN), 1 / 3), True)
+        y = layer(x, (np.zeros((1, COUNT, HIDDEN), np.float32), c))[0]
+        np.sum(y * y).backward()
+        return [y.data, x.grad, c.grad]
+
+    one, other = both_ways(monkeypatch, found)
+    assert [x.dtype for x in one] == [x.dtype for x in other] == [float, np.float32, float]
+    for x, y in zip(one, other, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-6 if x.dtype == np.float32 else 1e-10)
+
+
 def test_compiled_it_is_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recurrent, "LARGE", 0)
     np.testing.assert_allclose(minigrad.compile(grad(loss))(X), grad(loss)(X), rtol=1e-9)
