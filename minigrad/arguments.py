@@ -152,7 +152,12 @@ def hold(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any]) -> 
 def misfit(error: TypeError, signature: inspect.Signature, kwargs: Iterable[str]) -> str:
     """Why arguments do not fit a signature, and what it takes."""
     advice = "".join(f"; {key}: {KEYWORDS[key]}" for key in kwargs if key in KEYWORDS)
-    takes = ", ".join(name for name in signature.parameters if name != "self")
+    stars: dict[Any, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
+    named = [f"{stars.get(x.kind, '')}{x.name}" for x in signature.parameters.values()]
+    takes = ", ".join(name for name in named if name != "self")
     return f"{error}; it takes {takes or 'no arguments'}{advice}"
 
 

@@ -474,7 +474,7 @@ def message_of(found: Any) -> str:
 
 def by_hybrid(f: Function, x0: Any) -> Any:
     unknowns, of_vector = flattened("root", f, x0)
-    start = unknowns.vector(x0, "x0")
+    start = unknowns.vector(x0, "x0").astype(float)
     if not unknowns.size:
         return x0
     solve, slope = scipys("optimize", "root").root, jacobian(of_vector)
@@ -515,7 +515,7 @@ def by_descent(f: Function, x0: Any) -> Any:
     """The minimum of f, of which only the gradient is 0 to the solver."""
     unknowns = Unknowns("minimize", x0)
     slope = grad(lambda v: f(unknowns.nest(v)))
-    start = unknowns.vector(x0, "x0")
+    start = unknowns.vector(x0, "x0").astype(float)  # SciPy would keep single precision
     if not unknowns.size:
         return x0
     with np.errstate(over="ignore", invalid="ignore"):  # of f that goes down to -inf

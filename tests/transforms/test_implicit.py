@@ -641,3 +641,19 @@ def test_a_root_at_which_only_rounding_is_left_is_found() -> None:
     for f, x0 in ((lambda x: np.exp(-x) + 1e-9, 30.0), (lambda x: x**3 - 2 * x + 2, 0.0)):
         with pytest.raises(ArgumentError, match="root has found no solution"):
             root(f, x0)
+
+
+def test_the_best_parameters_of_a_network_in_single_precision() -> None:
+    """They are solved for in double precision, in which gradients become small enough."""
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(nn.Linear(2, 4, rng=rng), nn.Tanh(), nn.Linear(4, 1, rng=rng))
+    x = rng.normal(size=(10, 2)).astype(np.float32)
+    y = rng.normal(size=(10, 1)).astype(np.float32)
+
+    def loss(p: Any) -> Any:
+        rest = nn.functional_call(net, p, x) - y
+        return np.mean(rest**2) + 0.1 * sum(np.sum(w**2) for w in p.values())
+
+    found = minimize(loss, net.state_dict())
+    assert {w.dtype for w in found.values()} == {np.dtype(np.float32)}
+    assert max(np.max(np.abs(g)) for g in grad(loss)(found).values()) < 1e-6

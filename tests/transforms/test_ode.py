@@ -7,7 +7,7 @@ import pytest
 
 import minigrad
 from minigrad import Tensor, grad, hessian, jacobian, jvp, nn, odeint, vmap
-from minigrad.errors import ArgumentError, DtypeError, ShapeError
+from minigrad.errors import ArgumentError, ArgumentTypeError, DtypeError, ShapeError
 
 T = np.array([0.0, 0.5, 1.0])
 P, Y0 = np.array([1.0, 0.5]), np.array([1.0, 0.7])
@@ -245,6 +245,11 @@ def test_times_that_solve_ivp_would_not_return_from(times: Any) -> None:
     for f in (solve, grad(lambda t: solve(t)[-1]), minigrad.compile(solve)):
         with pytest.raises(ArgumentError, match=r"t has to be finite|t has to increase"):
             f(np.array(times))
+
+
+def test_args_are_given_loose() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"argument 'args'; it takes func, y0, t, \*args,"):
+        odeint(lambda y, t, k: -k * y, 1.0, T, args=(2.0,))
 
 
 def test_a_start_that_is_no_array() -> None:
