@@ -249,7 +249,7 @@ def test_times_that_solve_ivp_would_not_return_from(times: Any) -> None:
 
 def test_args_are_given_loose() -> None:
     with pytest.raises(ArgumentTypeError, match=r"argument 'args'; it takes func, y0, t, \*args,"):
-        odeint(lambda y, t, k: -k * y, 1.0, T, args=(2.0,))
+        odeint(lambda y, t, k: -k * y, 1.0, T, args=(2.0,))  # type: ignore[call-arg]
 
 
 def test_a_start_that_is_no_array() -> None:
