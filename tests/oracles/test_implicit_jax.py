@@ -1,5 +1,4 @@
-"""Second derivatives of solutions of linear equations, and what rounds that are not run leave of
-gradients, beside JAX."""
+"""Second derivatives of solutions of linear equations, and those of loops that stop, beside JAX."""
 
 from typing import Any
 
@@ -44,7 +43,7 @@ def test_second_derivatives_of_conjugate_gradients(name: str) -> None:
     np.testing.assert_allclose(minigrad.compile(run)(POINTS), expected, 1e-6, 1e-8)
 
 
-def test_rounds_that_are_not_run_leave_gradients_right_where_jaxs_are_not() -> None:
+def test_reverse_derivatives_of_stopped_loops_are_jaxs_forward_ones() -> None:
     x, w = np.array([20.0, -3.0, 1.5]), 0.9
 
     def total(while_loop: Any, log: Any, vmap: Any) -> Any:
@@ -54,6 +53,5 @@ def test_rounds_that_are_not_run_leave_gradients_right_where_jaxs_are_not() -> N
         return lambda w: vmap(one, (0, None))(x, w).sum()
 
     slope = grad(total(while_loop, np.log, vmap))(w)
-    np.testing.assert_allclose(slope, np.log(w * np.log(20)) + 1.0 + np.log(1.5))
-    value = total(jax.lax.while_loop, jnp.log, jax.vmap)
-    assert np.isnan(jax.jvp(value, (w,), (1.0,))[1])
+    _, expected = jax.jvp(total(jax.lax.while_loop, jnp.log, jax.vmap), (w,), (1.0,))
+    np.testing.assert_allclose(slope, expected, 1e-6)
