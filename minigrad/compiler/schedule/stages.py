@@ -19,6 +19,7 @@ from minigrad.compiler.graph.opset.base import rules_of
 from minigrad.compiler.graph.opset.contractions import Contraction
 from minigrad.compiler.graph.opset.reductions import Reduction, reduced_axes
 from minigrad.compiler.loops.ir import Access
+from minigrad.compiler.target import costs
 
 T = TypeVar("T")
 
@@ -101,9 +102,10 @@ class Stage:
         loops = [g for n, g in zip(self.dims[:k], self.is_reduced[:k], strict=True) if n > 1]
         inner = [g for n, g in zip(self.dims[k:], self.is_reduced[k:], strict=True) if n > 1]
         if not any(loops):
-            # With several results in a row, the innermost loop must be over results.
-            several = not all(inner)
-            return "" if several and inner[-1] else "within"
+            # With several results in a row, the innermost loop must be over results, unless it is
+            # over few terms, as the channels of a group.
+            several, few = not all(inner), self.total // rows <= costs.MAX_ADJACENT_TERMS
+            return "" if several and inner[-1] and not few else "within"
         return "across" if all(loops) else ""
 
     @property
