@@ -12,7 +12,7 @@ from minigrad.autograd import recording, switched
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
 from minigrad.viz.backprop.steps import Contribution, Step, apply_vjp, is_multiple, term_of
-from minigrad.viz.text.formula import formula, operation, summary
+from minigrad.viz.text.formula import formula, operands, operation, summary
 from minigrad.viz.text.notation import (
     MINUS,
     SYMBOL,
@@ -223,7 +223,10 @@ def write_cotangent(t: Term, style: Style, upstream: Expr) -> Expr:
 
 def write_by(t: Term, names: Mapping[Node, Expr], upstream: Expr, general: bool = False) -> Expr:
     """The cotangent, given how to write the op's output and inputs."""
-    written = formula(t.cotangent, {**names, t.upstream: upstream}, general=general)
+    every = {**names, t.upstream: upstream}
+    if operands(t.cotangent, every) > 4 * READABLE:  # written out, it could be of any length
+        return by_name(t, names, upstream)
+    written = formula(t.cotangent, every, general=general)
     return written if len(written.text) <= READABLE else by_name(t, names, upstream)
 
 

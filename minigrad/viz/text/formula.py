@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.graph import Node
+from minigrad.graph import Node, toposort
 from minigrad.ops.base import Op
 from minigrad.ops.definition import PLACEHOLDER, parameters_of, wrong
 from minigrad.ops.movement import ARRAY
@@ -117,6 +117,15 @@ def formula(
     if op.name == "mul" and x.inputs[0] is x.inputs[1]:
         return write("{0}**2", {"0": inputs[0]})
     return operation(op, x.attributes or {}, inputs)
+
+
+def operands(x: Node, names: Mapping[Node, Expr]) -> int:
+    """How many places a formula of x fills: a node that is used twice is written twice."""
+    sizes: dict[Any, int] = {}
+    for node in toposort([x], lambda node: node not in names):
+        each = (sizes.get(part, 1) if isinstance(part, Node) else 1 for part in node.inputs)
+        sizes[node] = 1 if node in names else 1 + sum(each)
+    return sizes[x]
 
 
 def decided(x: Any, names: Mapping[Node, Expr]) -> bool | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minigrad import Tensor
+from minigrad import Tensor, explain, odeint
 from minigrad.viz.backprop.derivation import definition, derivation, signed
 from minigrad.viz.backprop.steps import Step, trace
 
@@ -78,3 +78,10 @@ def test_a_long_formula_is_written_by_its_name() -> None:
     assert derivation(steps_of(np.linalg.inv(a).sum())["w1"], "z")[0][0].startswith("-((w2.T @")
     packed = derivation(steps_of(np.linalg.eigh(a)[1][0, 1])["w1"], "z")
     assert packed[0] == ["eigh_vjp(dz/dw2, w1)"] and len(packed) == 2
+
+
+def test_a_cotangent_of_many_ops_is_written_by_name() -> None:
+    """Written out, that of a step of the solver would have more terms than there is memory."""
+    k = Tensor(2.0, requires_grad=True)
+    end = odeint(lambda y, t: -k * y, 1.0, np.array([0.0, 1.0]))[-1]
+    assert "odeint_vjp(" in str(explain(end))
