@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Hashable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -60,7 +59,7 @@ from minigrad.compiler.schedule.stages import Schedule
 from minigrad.compiler.target import costs
 from minigrad.compiler.target.cache import BuildError, cache_get, cache_put
 from minigrad.compiler.target.machine import Machine, cores, machine
-from minigrad.compiler.target.toolchain import HERE, build, build_async, runtime
+from minigrad.compiler.target.toolchain import HERE, build, build_async
 from minigrad.errors import UnsupportedError, describe
 from minigrad.ops import OWN_OPS
 from minigrad.ops.base import Op, registry
@@ -76,10 +75,7 @@ def plan_of(graph: Graph, target: Machine | None = None) -> Plan:
     if (content := cache_get(name)) is not None:
         plan: Plan = restored(content.decode(), Plan, Array, Calls, ByNumpy, ByPython, Layout)
         return plan
-    with ThreadPoolExecutor(1) as pool:
-        if target is None:
-            pool.submit(runtime)  # built meanwhile
-        plan = compile_graph(graph, target)
+    plan = compile_graph(graph, target)
     with suppress(BuildError):  # not cached: the next process makes it again
         cache_put(name, as_text(plan).encode())
     return plan
@@ -217,11 +213,11 @@ def compile_graph(graph: Graph, target: Machine | None = None) -> Plan:
     code: GeneratedCode = generate(schedule, buffers, target)
     texts: list[list[str]] = split_texts(code.texts)
     sources: list[str] = [source_of(group, target.vector) for group in texts]
-    building = build_async(*sources) if is_here else None  # in other threads, meanwhile:
-    verify_kernels(code)
     shared = [x.kernel for x in code.calls if isinstance(x, Call) and x.shared and x.kernel]
     work = sum(work_of(kernel, schedule) for kernel in shared)
     threads = target.threads if shared and work >= costs.MIN_SHARED_PROGRAM else 1
+    building = build_async(*sources, threads=threads) if is_here else None  # meanwhile:
+    verify_kernels(code)
     constants = schedule.constants
     memory: Memory = allocate_memory(schedule.graph, constants, buffers, code, target.threads)
     description: Description = replace(

@@ -214,12 +214,19 @@ def with_functions(functions: dict[str, str], text: str) -> str:
     return f"{before}{CALLER}{text}"
 
 
+@cache
+def plans() -> str:
+    """The C by which a library runs plans on one thread."""
+    return (HERE / "runtime" / "plans.h").read_text()
+
+
 def source_of(texts: list[str], vector: int) -> str:
     """The C of a library with these kernels, in a table."""
     functions = [function_of(f"k{k}", text) for k, text in enumerate(texts)]
     names = ", ".join(f"k{k}" for k in range(len(texts)))
     table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
-    return "\n".join([head(vector), *transpositions(texts, vector), *functions, table, ""])
+    parts = [head(vector), *transpositions(texts, vector), *functions, table, plans(), ""]
+    return "\n".join(parts)
 
 
 def transpositions(texts: Iterable[str], vector: int) -> list[str]:

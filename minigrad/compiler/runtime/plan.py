@@ -35,7 +35,7 @@ class Array:
 
 @dataclass
 class Calls:
-    """Calls of kernels in the tables that runtime.c reads.
+    """Calls of kernels in the tables that plans.h reads.
 
     `rows`: for each call, its kernel, flags, where its arguments begin, and how many it has; of
     each argument the slot, and the offset in bytes.

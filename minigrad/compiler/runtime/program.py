@@ -16,7 +16,7 @@ from minigrad.compiler.graph.layout import Layout
 from minigrad.compiler.runtime import blas
 from minigrad.compiler.runtime.interpreter import CONTROL, NOT_ENOUGH_ROUNDS, run
 from minigrad.compiler.runtime.plan import Array, ByNumpy, ByPython, Plan, Step
-from minigrad.compiler.target.toolchain import release, runtime, timed_build
+from minigrad.compiler.target.toolchain import function_in, release, runtime, timed_build
 from minigrad.errors import (
     ArgumentError,
     IndexingError,
@@ -29,7 +29,7 @@ from minigrad.ops.base import registry
 
 
 class Segment(ctypes.Structure):
-    """The struct `plan` of runtime.c: calls of kernels that run without Python in between."""
+    """The struct `plan` of plans.h: calls of kernels that run without Python in between."""
 
     _fields_ = (
         *((n, ctypes.c_void_p) for n in "kernels calls slots offsets table seconds".split()),
@@ -95,6 +95,7 @@ class Program:
 
     def __init__(self, graph: Graph, plan: Plan) -> None:
         self.plan = plan
+        self.call: Any = None  # runs calls of kernels, if there are any
         built = plan.building.result() if plan.building else timed_build(*plan.sources)
         self.libraries, self.build_seconds = built
         plan.building = None
@@ -119,7 +120,10 @@ class Program:
             slot = x.slot if isinstance(x, Array) else None
             self.taken.append((x, slot, slot in left))
             left -= {slot}
-        self.call = runtime().run  # first, as it tests that the compiler works
+        if plan.threads > 1:
+            self.call = function_in(runtime(), "run")
+        elif self.libraries:
+            self.call = function_in(self.libraries[0], "run_alone")
         kernels: list[int] = []  # their addresses
         for library, texts in zip(self.libraries, plan.texts, strict=True):
             kernels += (ctypes.c_void_p * len(texts)).in_dll(library, "kernels")

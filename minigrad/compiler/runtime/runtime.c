@@ -1,4 +1,4 @@
-// Runs plans: calls of kernels, one after the other, on one thread or several.
+// Runs plans on several threads; what it shares with plans.h, which comes before it, is there.
 //
 // All threads go through all calls. Calls marked SHARED are divided between them; the first thread
 // runs the others. At calls marked WAIT all threads wait for each other.
@@ -9,27 +9,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <time.h>
-
-typedef void (*kernel)(char **arrays, int64_t *bad, int thread, int threads);
-enum { SHARED = 1, WAIT = 2, END = 4, FLOW = 8 };
-typedef struct { int32_t kernel, flags, first, count; } call;
-typedef struct {
-  const kernel *kernels;
-  const call *calls;
-  const int32_t *slots;    // of each argument of each call: which array,
-  const int64_t *offsets;  // and how many bytes from its start
-  char **table;            // the arrays
-  double *seconds;         // where to add up the time of each call, or NULL
-  int64_t bad;
-  void (*wait)(int threads);  // for loops in kernels, which are given the address of `bad`
-  int64_t count, arguments, threads;
-  // Seconds of a run by all threads, and of one by one thread (0: not known yet); of all runs since
-  // the last trial of the slower way; whether one thread is to run it now; runs left of a trial.
-  double took[2], since;
-  int32_t alone, trial;
-} plan;
 
 static atomic_int arrived, phase;
 
@@ -50,12 +29,6 @@ static void wait_for_all(int T) {
   } else {
     for (int k = 0; atomic_load_explicit(&phase, memory_order_acquire) == now; k++) pause_a_little(k);
   }
-}
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
 // What thread t of T does; with a negative T, thread 0 does the parts of all.
@@ -163,10 +136,6 @@ static void choose(plan *p) {
 void run(plan *p) {
   p->bad = 0;
   p->wait = wait_for_all;
-  if (p->threads <= 1) {
-    work(p, 0, 1);
-    return;
-  }
   if (!p->trial) choose(p);
   const double before = now();
   if (p->alone) work(p, 0, (int)-p->threads);

@@ -14,10 +14,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from minigrad.compiler.target import cache
 
@@ -104,11 +105,13 @@ def build(*texts: str) -> list[ctypes.CDLL]:
     return timed_build(*texts)[0]
 
 
-def timed_build(*texts: str) -> tuple[list[ctypes.CDLL], float]:
-    """The libraries, and the seconds that building took: 0 if they were cached."""
-    with ThreadPoolExecutor(max(1, len(texts))) as pool:
-        built = list(pool.map(build_cached, texts))
-    return [load_library(path) for path, _ in built], max((each for _, each in built), default=0.0)
+def timed_build(*texts: str, others: Sequence[str] = ()) -> tuple[list[ctypes.CDLL], float]:
+    """The libraries, and the seconds that building took: 0 if they were cached. Of `others` they
+    are built and not loaded."""
+    with ThreadPoolExecutor(max(1, len(texts) + len(others))) as pool:
+        built = list(pool.map(build_cached, [*texts, *others]))
+    loaded = [load_library(path) for path, _ in built[: len(texts)]]
+    return loaded, max((each for _, each in built), default=0.0)
 
 
 def load_library(path: Path) -> ctypes.CDLL:
@@ -137,11 +140,13 @@ def release(*libraries: ctypes.CDLL) -> None:
             _ctypes.dlclose(library._handle)
 
 
-def build_async(*texts: str) -> Future[tuple[list[ctypes.CDLL], float]]:
-    """A future of `timed_build`, in a thread, while the plan of the program is finished."""
+def build_async(*texts: str, threads: int) -> Future[tuple[list[ctypes.CDLL], float]]:
+    """A future of `timed_build`, in a thread, while the plan of the program is finished; and of the
+    runtime, if the program has threads."""
     pool = ThreadPoolExecutor(1)
     try:
-        return pool.submit(timed_build, *texts)
+        others = [runtime_text()] if threads > 1 else []
+        return pool.submit(timed_build, *texts, others=others)
     finally:
         pool.shutdown(wait=False)
 
@@ -214,10 +219,18 @@ def after_fork(forget: Callable[[], None]) -> Callable[[], None]:
     return forget
 
 
+def runtime_text() -> str:
+    return "".join((HERE / "runtime" / name).read_text() for name in ("plans.h", "runtime.c"))
+
+
 @functools.cache
 def runtime() -> ctypes.CDLL:
     """The library of runtime.c. One thread at a time compiles functions, and asks for it."""
-    library = build((HERE / "runtime" / "runtime.c").read_text())[0]
-    if not hasattr(library, "run"):
+    return build(runtime_text())[0]
+
+
+def function_in(library: ctypes.CDLL, name: str) -> Any:
+    """A function of a library, which tests that the compiler works."""
+    if not hasattr(library, name):
         raise cache.BuildError(f"{compiler()} built a library without the functions of its source")
-    return library
+    return getattr(library, name)
