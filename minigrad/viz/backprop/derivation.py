@@ -234,7 +234,8 @@ def by_name(t: Term, names: Mapping[Node, Expr], upstream: Expr) -> Expr:
     """The cotangent as a call, svd_vjp(dz/dw2, w1): of its input k if there are several."""
     assert t.use.user.op is not None
     _, *inputs = (names[node].text for node in t.sources)
-    call = f"{t.use.user.op.name.rpartition('.')[2]}_vjp({', '.join([upstream.text, *inputs])})"
+    name = t.use.user.op.name.rpartition(".")[2].partition(" ")[0]  # without "(call 2)"
+    call = f"{name}_vjp({', '.join([upstream.text, *inputs])})"
     return Expr(call if len(inputs) == 1 else f"{call}[{t.use.position}]")
 
 
