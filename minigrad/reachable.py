@@ -3,6 +3,7 @@ of all that they could write into."""
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -74,37 +75,47 @@ def attributes(x: Any, names: set[str], deep: bool = False) -> list[Any]:
     return [own[name] for own in found for name in names & own.keys()]
 
 
-def as_it_is_now(function: Any, known: dict[int, Any] | None = None) -> Any:
+def as_it_is_now(function: Any, writes: bool = False, known: dict[int, Any] | None = None) -> Any:
     """A function that reads its variables of outside as they are now: those around it, and those of
-    its module that its code names. So do functions among them. What it assigns to them is not seen.
-    """
+    its module that its code names. So do functions among them. What it assigns to them is seen only
+    if it `writes`, and these are as they are then."""
     known = {} if known is None else known
     if id(function) in known:
         return known[id(function)]
     if isinstance(function, MethodType):
-        return MethodType(as_it_is_now(function.__func__, known), function.__self__)
+        return MethodType(as_it_is_now(function.__func__, writes, known), function.__self__)
     if isinstance(function, partial):
-        inner = as_it_is_now(function.func, known)
+        inner = as_it_is_now(function.func, writes, known)
         return partial(inner, *function.args, **function.keywords)
     if not isinstance(function, FunctionType):
         return function
-    variables, names = function.__globals__, set[str]()
-    if is_of_user(function):
-        names = named_in(function.__code__) & variables.keys()
+    code, variables, names = function.__code__, function.__globals__, set[str]()
+    assigned = assigned_in(code) if writes else set()
+    if is_of_user(function) and assigned.isdisjoint(variables):
+        names = named_in(code) & variables.keys()
         variables = {name: variables[name] for name in names | KEPT}
     elif not function.__closure__:
         return function
-    closure = tuple(CellType() for _ in function.__closure__ or ())
-    made = FunctionType(function.__code__, variables, function.__name__, None, closure)
+    given = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    closure = tuple(cell if name in assigned else CellType() for name, cell in given)
+    made = FunctionType(code, variables, function.__name__, None, closure)
     known[id(function)] = made
     made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
     vars(made).update(vars(function))
     for name in names:
-        variables[name] = as_it_is_now(variables[name], known)
+        variables[name] = as_it_is_now(variables[name], writes, known)
     for cell, now in zip(function.__closure__ or (), closure, strict=True):
-        with suppress(ValueError):  # that it has no value yet
-            now.cell_contents = as_it_is_now(cell.cell_contents, known)
+        if cell is not now:
+            with suppress(ValueError):  # that it has no value yet
+                now.cell_contents = as_it_is_now(cell.cell_contents, writes, known)
     return made
+
+
+def assigned_in(code: CodeType) -> set[str]:
+    """The variables of outside that a function assigns to, or a function in it."""
+    inner = [assigned_in(x) for x in code.co_consts if isinstance(x, CodeType)]
+    stores = ("STORE_DEREF", "STORE_GLOBAL")
+    return {i.argval for i in dis.get_instructions(code) if i.opname in stores}.union(*inner)
 
 
 KEPT = {"__builtins__", "__name__"}  # of the variables of a module

@@ -27,6 +27,7 @@ from minigrad.errors import (
 )
 from minigrad.graph import INEXACT, Node, births
 from minigrad.inside import traced_form
+from minigrad.reachable import as_it_is_now
 from minigrad.tensor import Tensor, value_of
 from minigrad.transforms.batched import is_batched, levels, needs_grad
 from minigrad.transforms.custom import any_tensor, custom_vjp, is_recorded
@@ -161,7 +162,8 @@ def closed(
     and the args that it has then: what it used comes last. In a compiled function a solver runs
     when those values are known, and not while it is traced. What is given, it may write into."""
     check_libraries(f"{name}: args", args)
-    f = on_copies(f, len(given))
+    # Its derivatives run it later, when a loop around it may have gone on.
+    f = on_copies(as_it_is_now(f, writes=True), len(given))
     f, args = closed_under_vmap(name, f, given, map_tree(instead.get(), args))
     how = lowered.get()
     if how is None:

@@ -657,3 +657,37 @@ def test_the_best_parameters_of_a_network_in_single_precision() -> None:
     found = minimize(loss, net.state_dict())
     assert {w.dtype for w in found.values()} == {np.dtype(np.float32)}
     assert max(np.max(np.abs(g)) for g in grad(loss)(found).values()) < 1e-6
+
+
+def test_functions_in_a_loop_keep_the_variables_of_their_round() -> None:
+    def total(p: Any) -> Any:
+        found = 0.0
+        for k in (2.0, 5.0):
+
+            def f(x: Any) -> Any:
+                return x**2 - k * p  # noqa: B023
+
+            found = found + minigrad.root(f, 1.5)  # sqrt(k p)
+            found = found + minigrad.minimize(lambda x: (x - k * p) ** 2, 0.0)  # noqa: B023
+            found = found + np.sum(minigrad.cg(lambda v: k * p * v, np.ones(2))[0])  # noqa: B023
+            decay = minigrad.odeint(lambda y, t: -k * p * y, 1.0, np.array([0.0, 1.0]))  # noqa: B023
+            found = found + decay[-1]
+        return found
+
+    wanted = sum(0.5 * k**0.5 + k - 2 / k - k * np.exp(-k) for k in (2.0, 5.0))
+    np.testing.assert_allclose(minigrad.grad(total)(1.0), wanted, rtol=1e-5)
+    of_each = minigrad.vmap(minigrad.grad(total))(np.ones(2))
+    np.testing.assert_allclose(of_each, [wanted, wanted], rtol=1e-5)
+    np.testing.assert_allclose(minigrad.compile(minigrad.grad(total))(1.0), wanted, rtol=1e-5)
+
+
+def test_what_a_function_counts_is_counted() -> None:
+    calls = 0
+
+    def f(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return x**2 - 2
+
+    np.testing.assert_allclose(minigrad.root(f, 1.0), 2**0.5)
+    assert calls > 1
