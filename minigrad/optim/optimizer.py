@@ -350,8 +350,12 @@ class Optimizer:
                 f"the rule of {type(self).__name__} is of matrices of real numbers, and a "
                 f"parameter of shape {parameter.shape} is complex: give it to an AdamW beside this"
             )
-        data, tried = in_parts(parameter.data, parameter).copy(), Memory(parameter)
-        tried |= {name: array.copy() for name, array in state.items()}
+        names, data = [*state], in_parts(parameter.data, parameter)
+        if hasattr(self.rule, "by_entries"):  # of a large parameter, copies of some entries do
+            data, _, state = blocks_of(data, data, state)[0]
+        data = data.copy()
+        tried = Memory(Tensor(data))
+        tried |= {name: state[name].copy() for name in names}
         ones, settings = np.ones_like(data), self.settings_of(group)
         found = self.rule_of(group)(data, ones, tried, *settings)
         if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):

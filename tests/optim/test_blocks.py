@@ -1,5 +1,6 @@
 """Steps that update a block of entries at a time: the bits of those that update all at once."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -73,3 +74,18 @@ def test_a_setting_that_needs_another_state_may_be_changed(monkeypatch: pytest.M
         x.grad = np.ones(8)
         opt.step()
     np.testing.assert_array_equal(x.data, np.full(8, -2.5))
+
+
+def test_an_optimiser_of_a_large_parameter_is_made_without_copies_of_it() -> None:
+    """Its rule is tried on a block: there is memory for the two averages, and little else."""
+    weight = Tensor(np.ones((1 << 10, 1 << 10), np.float32), requires_grad=True)
+    tracemalloc.start()
+    try:
+        adam = optim.Adam([weight], lr=0.1)
+        peak = tracemalloc.get_traced_memory()[1]
+        adam.state_dict()
+        whole = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 2 <= peak / weight.data.nbytes < 2.8
+    assert whole / weight.data.nbytes < 4.8  # and copies of these two, which are returned
