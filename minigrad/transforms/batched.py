@@ -17,6 +17,7 @@ from minigrad.errors import (
     SPARSE,
     MinigradError,
     UnsupportedError,
+    instead_of_scipys,
     instruction,
     of_sparse,
     operand,
@@ -207,10 +208,7 @@ class Batched(Methods, Traced):
             raise UnsupportedError(SPARSE)
         raise UnsupportedError(
             "a function under vmap reads a value that differs from entry to entry: it is run once "
-            "for the whole batch, so there is no single number. For if and while there are "
-            "np.where, minigrad.cond and while_loop; for an index of an array of outside "
-            "Tensor(array)[i]; for np.array and np.asarray np.stack, or x itself; for an array to "
-            "write into np.zeros_like(x, shape=...). Numbers can be read of what vmap returns"
+            f"for the whole batch, so there is no single number: {instead_of_scipys() or INSTEAD}"
         )
 
     __float__, __int__, __index__ = map(reading, ("__float__", "__int__", "__index__"))
@@ -220,6 +218,11 @@ class Batched(Methods, Traced):
     __getattr__ = missing
 
 
+INSTEAD = (
+    "for if and while there are np.where, minigrad.cond and while_loop; for an index of an array "
+    "of outside Tensor(array)[i]; for np.array and np.asarray np.stack, or x itself; for an array "
+    "to write into np.zeros_like(x, shape=...). Numbers can be read of what vmap returns"
+)
 SHOWING = (np.array2string, np.array_repr, np.array_str)
 LIKE = (np.zeros_like, np.ones_like, np.empty_like)
 define_in_place(Batched)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import called
 from minigrad.autograd import switched
 from minigrad.dispatch import implementations, is_traced
 from minigrad.errors import (
@@ -163,9 +164,10 @@ class Foreign:
 
         Raises:
             ArgumentError: if it writes into an array that it is given, which others hold.
+            ArgumentTypeError: if it takes other arguments.
         """
         try:
-            return self.function(*args)
+            return called(self.name, self.function, *args)
         except ValueError as error:
             if "read-only" in str(error) and not isinstance(error, MinigradError):
                 raise ArgumentError(

@@ -46,7 +46,15 @@ from minigrad.transforms.batched import (
 )
 from minigrad.transforms.calls import call_node
 from minigrad.transforms.checkpoint import Checkpointed, checkpoint
-from minigrad.transforms.trees import Function, check_libraries, flat, leaves_of, like, map_tree
+from minigrad.transforms.trees import (
+    Function,
+    check_libraries,
+    described,
+    flat,
+    leaves_of,
+    like,
+    map_tree,
+)
 
 Length = Annotated[int, NOT_NEGATIVE]
 Bound = Annotated[int, AT_LEAST_ONE]
@@ -452,8 +460,8 @@ class Carry:
             found = dict(named)
             if found.keys() != set(self.places) or len(named) != len(self.places):
                 raise ShapeError(
-                    f"{self.loop}: the carry must keep its pytree structure, and init has the "
-                    f"leaves {self.places}, but the function returned {[at for at, _ in named]}"
+                    f"{self.loop}: the carry must keep its pytree structure, and init is "
+                    f"{described(self.tree)}, but the function returned {described(tree)}"
                 )
             named = [(at, found[at]) for at in self.places]
         return [self.leaf(k, x) for k, (_, x) in enumerate(named)]

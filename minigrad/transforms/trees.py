@@ -107,9 +107,8 @@ def matching(tree: Any, other: Any, name: str, what: str) -> list[Any]:
     leaves, needed = leaves_of(tree), [at for at, _ in leaves_of(other)]
     at_place = dict(leaves)
     if len(leaves) != len(needed) or at_place.keys() != set(needed):
-        given = [at for at, _ in leaves]
         raise ShapeError(
-            f"{name} must have the pytree structure of {what}, with the leaves {needed}, not "
-            f"{given}"
+            f"{name} must have the pytree structure of {what}, which is {described(other)}, and is "
+            f"{described(tree)}"
         )
     return [at_place[at] for at in needed]

@@ -190,14 +190,12 @@ def axes_for(axes: Any, tree: Any, what: str, name: str) -> list[int | None]:
     if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):
         return [axes] * len(leaves_of(tree))
     nested = isinstance(axes, dict | list | tuple)
-    if nested and isinstance(axes, dict) == isinstance(tree, dict) and len(axes) == len(tree):
-        if isinstance(tree, dict) and axes.keys() == tree.keys():
-            return [
-                k for key in tree for k in axes_for(axes[key], tree[key], what, f"{name}[{key!r}]")
-            ]
-        if isinstance(tree, list | tuple):
-            pairs = enumerate(zip(axes, tree, strict=True))
-            return [k for n, (a, x) in pairs for k in axes_for(a, x, what, f"{name}[{n}]")]
+    if isinstance(axes, dict) and isinstance(tree, dict) and axes.keys() == tree.keys():
+        return [k for key in tree for k in axes_for(axes[key], tree[key], what, f"{name}[{key!r}]")]
+    sequences = isinstance(axes, list | tuple) and isinstance(tree, list | tuple)
+    if sequences and len(axes) == len(tree):
+        pairs = enumerate(zip(axes, tree, strict=True))
+        return [k for n, (a, x) in pairs for k in axes_for(a, x, what, f"{name}[{n}]")]
     if not nested:
         raise ArgumentTypeError(
             f"{what} of vmap are integers, None, or pytrees of them, not {axes!r}"

@@ -292,6 +292,21 @@ def test_none_is_zero_and_what_has_no_derivative_is_not_looked_at() -> None:
     assert np.array_equal(grad(lambda x: np.sum(wrong((None, "x", None))(x, 3, ZERO)))(X), 0 * X)
 
 
+def test_rules_of_other_arguments() -> None:
+    f = custom_vjp(lambda p, x: x**p, nondiff_argnums=(0,))
+    f.defvjp(lambda p, x: (x**p, x), lambda x, g: (g * x,))
+    for g in (grad(f, argnums=1), minigrad.compile(grad(f, argnums=1))):
+        with pytest.raises(ArgumentTypeError, match=r"bwd of <lambda>: .*it takes x, g, and is"):
+            g(2, 3.0)
+    f.defvjp(lambda x: (x, x), lambda p, x, g: (g * x,))
+    with pytest.raises(ArgumentTypeError, match=r"fwd of <lambda>: .*it takes x, and is"):
+        grad(f, argnums=1)(2, 3.0)
+    h = custom_jvp(lambda x: x * 2)
+    h.defjvp(lambda primals: primals)
+    with pytest.raises(ArgumentTypeError, match=r"the jvp of <lambda>: .*it takes primals, and is"):
+        jvp(h, (1.0,), (1.0,))
+
+
 def test_wrong_fwd() -> None:
     f = custom_vjp(lambda x: x * 2)
     f.defvjp(lambda x: x * 2, lambda _, g: (g,))

@@ -400,6 +400,11 @@ def test_what_does_not_fit_is_refused() -> None:
         r"keep its pytree structure.*\['a'\].*\['b'\]",
         lambda: scan(lambda c, _: ({"b": c["a"]}, None), {"a": x}, length=2),
     )
+    refused(
+        ShapeError,
+        r"init is 0\.0, but the function returned a tuple with the leaves \[0\], \[1\]",
+        lambda: scan(lambda c, _: ((c, c), None), 0.0, length=2),
+    )
     refused(ShapeError, "returns a pair", lambda: scan(lambda c, _: c, x, length=2))
     refused(
         ShapeError,

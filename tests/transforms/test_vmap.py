@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 from numpy.random import permutation
 
 import minigrad
@@ -421,6 +422,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinigradError], str]] = {
     "missing argument": (lambda: vmap(lambda x, y: x)(X), ArgumentTypeError, "it takes x, y"),
     "out axis": (lambda: vmap(np.sin, 0, 2)(X), ShapeError, "out_axes=2"),
     "out None": (lambda: vmap(np.sin, 0, None)(X), ArgumentError, "differs from entry to entry"),
+    "out tuple": (lambda: vmap(np.sum, 0, (0, 0))(X), ArgumentError, r"\(0, 0\) for the result"),
+    "SciPy's": (
+        lambda: vmap(scipy.special.logsumexp)(X),
+        UnsupportedError,
+        r"use minigrad\.scipy\.special\.logsumexp",
+    ),
     "out str": (lambda: vmap(lambda x: "a")(X), ArgumentTypeError, "returned a str"),
     "shapes of entries": (
         lambda: vmap(lambda x: x + np.zeros(5))(X),

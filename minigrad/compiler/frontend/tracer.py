@@ -21,7 +21,14 @@ from minigrad.compiler.frontend.recorder import (
 )
 from minigrad.compiler.graph.ir import Value
 from minigrad.dispatch import Traced, call, call_ufunc, implementations, is_traced
-from minigrad.errors import OWN_FILES, SPARSE, MinigradError, TraceError, of_sparse
+from minigrad.errors import (
+    OWN_FILES,
+    SPARSE,
+    MinigradError,
+    TraceError,
+    instead_of_scipys,
+    of_sparse,
+)
 from minigrad.graph import births
 from minigrad.methods import Methods
 from minigrad.names import missing
@@ -326,7 +333,7 @@ class Tracer(Traced):
 
     def __index__(self) -> int:
         operator.index(zeros(self))
-        return operator.index(self.numbers("an index"))
+        return operator.index(self.numbers(INDEXING))
 
     def __bool__(self) -> bool:
         bool(zeros(self)) if self.size else None
@@ -334,7 +341,8 @@ class Tracer(Traced):
             raise TraceError(
                 "a compiled function branches on a value that is computed in it (if, while, and, "
                 "or, assert, in, max(), sorted()): write np.where(condition, a, b), np.maximum or "
-                "np.sort, or leave the branch outside"
+                "np.sort, minigrad.cond or while_loop, (a < b) & (b < c) for and, or leave the "
+                "branch outside"
             )
         return bool(self.numbers("a branch"))
 
@@ -416,8 +424,8 @@ def unseen(what: str) -> LayoutError:
         return LayoutError(SPARSE)
     return LayoutError(
         f"a compiled function reads {what}: how an array lies in memory, and whether it can be "
-        "written into, is not known while it is traced, and may differ in the next call. Leave it "
-        "out: x.copy() has memory of its own, in C order"
+        "written into, is not known while it is traced, and may differ in the next call. "
+        + (instead_of_scipys() or "Leave it out: x.copy() has memory of its own, in C order")
     )
 
 
@@ -497,15 +505,25 @@ FILLING = (
     "or writing it into an array that is not traced itself (Tensor(np.zeros(3)) and "
     "np.zeros_like(x, shape=3) can be written into, and np.array joins parts)"
 )
+INDEXING = (
+    "an index of what is not traced itself, the end of a slice, a length or a number of rounds "
+    "(Tensor(array)[i], fori_loop, np.where(np.arange(len(x)) < n, x, 0) for x[:n], and cond to "
+    "choose from functions are compiled)"
+)
 
 
 def reading(how: str) -> TraceError:
     if of_sparse():
         return TraceError(SPARSE)
+    instead = (
+        f": {scipys}"
+        if (scipys := instead_of_scipys())
+        else ". Return the value and read it outside, or compute with NumPy functions, which are "
+        "compiled"
+    )
     return TraceError(
         f"a compiled function reads a value that is computed in it, by {how}: while it is traced "
-        "there is no number yet. Return the value and read it outside, or compute with NumPy "
-        "functions, which are compiled"
+        f"there is no number yet{instead}"
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.stats
 
 from minigrad import Tensor
 from minigrad.compiler import compile
@@ -282,6 +284,11 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
     "where": (lambda x: np.where(x > 0), ONE, "give both values"),
     "list": (lambda x: np.sum([x, x], axis=0), ONE, r"np\.stack makes one array of it"),
     "memmap": (lambda x: x * isinstance(x, np.memmap), ONE, "names the class memmap"),
+    "branch": (lambda x: x if x[0] > 1 else -x, ONE, r"minigrad\.cond or while_loop"),
+    "list by index": (lambda x: [1.0, 2.0][x.argmax()], ONE, r"Tensor\(array\)\[i\]"),
+    "range": (lambda x: sum(range(x.argmax())), ONE, "fori_loop"),
+    "SciPy's": (lambda x: scipy.stats.norm.logpdf(x), ONE, r"use minigrad\.scipy\.stats\.norm"),
+    "SciPy's order": (lambda x: scipy.linalg.expm(x[:2, :2]), X, r"minigrad\.scipy\.linalg\.expm"),
 }
 
 
