@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from minigrad.compiler.frontend.guards import Guards, guard_expression
 from minigrad.compiler.frontend.recorder import root_of
 from minigrad.compiler.frontend.trace import Traced
 from minigrad.compiler.graph.ir import Graph, Value
+from minigrad.compiler.runtime.headers import WRITEABLE, Spans, comparison, spans_of
 from minigrad.compiler.runtime.interpreter import numpy_program
-from minigrad.compiler.runtime.program import written_out
+from minigrad.compiler.runtime.program import Program, written_out
 from minigrad.compiler.target.toolchain import after_fork
 from minigrad.errors import ArgumentError, UnsupportedError
 from minigrad.graph import Node
@@ -29,8 +30,7 @@ from minigrad.writes import USED_UP, log
 # Up to this many entries, an argument is copied into a buffer of the program: that is faster than
 # binding its address.
 SMALL = 1024
-# In `flags.num` of an array: NPY_ARRAY_WRITEABLE; and _C_CONTIGUOUS with _ALIGNED.
-WRITEABLE, PLAIN = 0x400, 0x101
+PLAIN = 0x101  # NPY_ARRAY_C_CONTIGUOUS and _ALIGNED, in `flags.num` of an array
 EFFORT: Any = 1000  # `max_work` of np.may_share_memory: some microseconds
 
 # All specializations: in a forked process, none of the threads is left that may hold their locks.
@@ -148,16 +148,22 @@ class Specialization:
             return
         names = {"GUARD_FAILED": GUARD_FAILED, "GONE": GONE, **self.argument_names}
         arrays = self.argument_arrays
-        guard = " and ".join([self.argument_guard, *self.guards.text(names)])
+        compared = self.compared()
+        guard = " and ".join([self.argument_guard, *self.guards.text(names, compared.keys())])
         written = [text for text, changed in zip(arrays, self.changed, strict=True) if changed]
         forms = {id(x): x for kind, x, *_ in self.guards.places if kind == "form"}
         written += [named(array, names) for array in self.written if id(array) not in forms]
         checks = [guard, *(f"{array}.flags.writeable" for array in written)]
         changed = set(map(id, self.written))
-        for array in forms.values():  # of an array in C order, other strides change the flags
-            flags = f".flags.num == {array.flags.num | WRITEABLE}"
-            check = flags if id(array) in changed else f".strides == {array.strides}"
-            checks.append(f"{named(array, names)}{check}")
+        for key in forms.keys() - compared.keys():
+            # Of an array in C order, other strides change the flags.
+            flags = f".flags.num == {forms[key].flags.num | WRITEABLE}"
+            check = flags if key in changed else f".strides == {forms[key].strides}"
+            checks.append(f"{named(forms[key], names)}{check}")
+        if compared:
+            spans = chain(*compared.values())
+            names["unchanged"], names["spans"] = comparison(self.program.libraries[0], spans)
+            checks.append("unchanged(spans)")
         checks += self.apart(arrays, names)
         if self.traced.contents or self.traced.read:
             checks.append("specialization.same_contents()")
@@ -170,6 +176,15 @@ class Specialization:
         ]
         lines += self.lines(arrays, given, names)
         self.fast_path = written_out("specialization, args, kwargs", lines, names)
+
+    def compared(self) -> dict[int, Spans]:
+        """What C compares of captured arrays, by their ids: none where nothing was built."""
+        if not (isinstance(self.program, Program) and self.program.libraries):
+            return {}
+        changed = set(map(id, self.written))
+        forms = [(p.holder, form) for p, form in self.guards.values if p.kind == "form"]
+        found = ((id(x), spans_of(x, form, id(x) in changed)) for x, form in forms)
+        return {key: spans for key, spans in found if spans}
 
     def finds_the_same(self, given: list[Any]) -> bool:
         """Whether the same arguments are captured objects as when the specialization was made,
@@ -403,7 +418,7 @@ def is_plain(array: np.ndarray, value: Value) -> bool:
 def returning(traced: Traced, outputs: list[str], names: dict[str, Any]) -> list[str]:
     """Lines of Python that return the function's result, made of the program's outputs."""
     names |= {"new": object.__new__, "Tensor": Tensor, "Node": Node, "returned": returned}
-    rest, position = iter(outputs), itertools.count()
+    rest, position = iter(outputs), count()
     lines, leaves = [], []
     for k, kind in enumerate(traced.kinds):
         if kind is Tensor:

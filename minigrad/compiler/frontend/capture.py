@@ -120,9 +120,9 @@ GONE = (KeyError, IndexError, AttributeError, ValueError, TypeError, RuntimeErro
 READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "array": ("{0}.node.value is {2}", lambda t, _: t.node.value),
     "flag": ("{0}.node.requires_grad is {2}", lambda t, _: t.node.requires_grad),
-    "form": (  # may be assigned: `x.shape = 2, 3`; the fast path checks strides as it needs them
+    "form": (  # may be assigned: `x.shape = 2, 3`; the fast path checks the rest as it needs it
         "{0}.shape == {2}[0] and {0}.dtype is {2}[1]",
-        lambda array, _: (array.shape, array.dtype, array.strides),
+        lambda array, _: (array.shape, array.dtype, array.strides, address(array)),
     ),
     "gradient": ("({0}.node.grad is None) is {2}", lambda t, _: t.node.grad is None),
     "cell": ("{0}.cell_contents is {2}", lambda cell, _: cell.cell_contents),
@@ -146,6 +146,11 @@ READ: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "bytes": ("bytes({0}) == {2}", lambda x, _: bytes(x)),
     "pickled": ("dumps({0}) == {2}", lambda x, _: dumps(x)),
 }
+
+
+def address(array: Any) -> int:
+    """Where the entries of an array are, which `__setstate__` changes; 0 for one of np.void."""
+    return array.ctypes.data if isinstance(array, np.ndarray) else 0
 
 
 class Place(NamedTuple):
@@ -296,7 +301,6 @@ def captured(function: Callable[..., Any], arguments: Iterable[tuple[str, Any]] 
             raise refused(f"calls {asked} of {name}", "which gives other answers from call to call")
     for holder, key, _ in found.slots:
         found.arrays.pop(id(holder[key]), None)
-        found.places.pop(("form", id(holder[key]), None), None)
     for optimizer in found.optimizers.values():
         for group in optimizer.param_groups:
             found.places.pop(("item", id(group), "lr"), None)  # an input, read at each call
@@ -403,7 +407,7 @@ def visit(x: Any, name: str, route: Any, found: Captured) -> None:
 
 
 def form_of(name: str) -> str:
-    return f"shape, dtype, strides of {name}"
+    return f"shape, dtype, strides, address of {name}"
 
 
 def leaked(name: str) -> TraceError:

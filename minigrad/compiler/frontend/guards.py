@@ -2,13 +2,14 @@
 
 Guards compare by identity, not by equality: two Tensors of one number compare equal, and so do 1
 and 1.0. The fast check is one Python expression that is generated for the specialization, and takes
-some 15 ns a guard: a loop over the guards takes three times as long.
+some 15 ns a guard: a loop over the guards takes three times as long. What arrays look like, which
+Python makes anew at each look, is compared by C (`runtime/headers.py`).
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import combinations
 from pickle import dumps
 from types import MappingProxyType
@@ -71,11 +72,15 @@ class Guards:
         views = [memoryview(x) for kind, x, *_ in self.places if kind == "bytes"]
         return [np.frombuffer(view, np.uint8) for view in views if view.c_contiguous]
 
-    def text(self, names: dict[str, Any]) -> Iterator[str]:
-        """The guards as Python expressions; the objects that they refer to are added to `names`."""
+    def text(self, names: dict[str, Any], compared: Container[int] = ()) -> Iterator[str]:
+        """The guards as Python expressions, but those on the form of arrays whose ids are in
+        `compared`; the objects that they refer to are added to `names`."""
+        nodes: dict[str, str] = {}
         called = capture.cached, capture.is_filled, dumps, operator.is_
         names |= {function.__name__: function for function in called}
         for k, ((kind, holder, _, key), value) in enumerate(self.values):
+            if kind == "form" and id(holder) in compared:
+                continue
             if kind in ("keys", "members"):
                 of_strings = {*map(type, value)} == {str}
                 kind = "keys" if of_strings else "members" if value else "length"
@@ -86,7 +91,12 @@ class Guards:
                 names[f"key{k}"], text = key, f"key{k}"
             names[f"v{k}"] = value
             expected = len(value) if kind == "length" else f"v{k}"
-            yield capture.READ[kind][0].format(f"h{id(holder)}", text, expected)
+            check = capture.READ[kind][0].format(f"h{id(holder)}", text, expected)
+            if (node := f"h{id(holder)}.node") in check:  # is looked up once
+                own = nodes.get(node, f"({node.replace('.', '_')} := {node})")
+                nodes[node] = node.replace(".", "_")
+                check = check.replace(node, own)
+            yield check
         for k, (x, _, known) in enumerate(self.spaces):
             names[f"h{id(x)}"], names[f"n{k}"] = x, known
             yield f"[*h{id(x)}] == n{k}"

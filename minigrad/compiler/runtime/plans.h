@@ -1,6 +1,7 @@
 // Plans: calls of kernels, one after the other. Here they run on one thread, as most small programs
 // do; runtime.c runs them on several.
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 
 typedef void (*kernel)(char **arrays, int64_t *bad, int thread, int threads);
@@ -42,4 +43,13 @@ void run_alone(plan *p) {
       before = after;
     }
   }
+}
+
+// Bytes of memory, and what they were; the last of several has the address NULL.
+typedef struct { const char *at, *known; size_t size; } span;
+
+// Whether all are as they were. One is read only if those before it are: they may point to it.
+int unchanged(const span *s) {
+  while (s->at && !memcmp(s->at, s->known, s->size)) s++;
+  return !s->at;
 }

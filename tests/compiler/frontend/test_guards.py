@@ -1,10 +1,13 @@
 """Never stale: what a compiled function depends on, changed in every way there is."""
 
 import argparse
+import dis
 import enum
 import functools
+import sys
 import threading
 import types
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +16,12 @@ import numpy as np
 import pytest
 
 from minigrad import Tensor, nn, optim
-from minigrad.compiler import compile
+from minigrad.compiler import compile, jit
 from minigrad.compiler.jit import Compiled
+from minigrad.compiler.runtime.interpreter import NumpyProgram
 from minigrad.compiler.specialization import GUARD_FAILED
-from minigrad.errors import TraceError, UnsupportedError
+from minigrad.compiler.target.toolchain import compiler
+from minigrad.errors import ArgumentError, TraceError, UnsupportedError
 from tests.compiler.steps import X as INPUTS
 from tests.compiler.steps import Y as TARGETS
 from tests.compiler.steps import network, stepper
@@ -551,3 +556,77 @@ def test_states_of_an_optimizer_that_are_other_dicts(whole: bool) -> None:
         return found
 
     np.testing.assert_allclose(losses(compile), losses(lambda f: f), rtol=1e-12)
+
+
+def losses_of(n: int) -> tuple[Any, list[np.ndarray]]:
+    """A compiled step of n parameters, after three calls, and the states of its optimiser."""
+    parameters = [Tensor(np.full((2, 3), k + 1.0), requires_grad=True) for k in range(n)]
+    adam = optim.Adam(parameters, lr=0.01)
+
+    def step(x: Any) -> Any:
+        adam.zero_grad()
+        total = sum(np.sum((x - p) ** 2) for p in parameters)
+        total.backward()
+        adam.step()
+        return total
+
+    compiled: Any = compile(step)
+    for _ in range(3):
+        compiled(np.ones((2, 3)))
+    return compiled, [x for state in adam.states for x in state.values()]
+
+
+@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+def test_arrays_are_compared_by_one_call_of_c() -> None:
+    """However many are captured, Python reads no shape, dtype, flags of them, and calls nothing."""
+
+    def cost(n: int) -> tuple[int, int]:
+        compiled, _ = losses_of(n)
+        fast = compiled.specializations[0].fast_path
+        attributes = [x.argval for x in dis.get_instructions(fast) if x.opname == "LOAD_ATTR"]
+        events: list[str] = []
+        x = np.ones((2, 3))
+        sys.setprofile(lambda frame, event, what: events.append(event))
+        compiled(x)
+        sys.setprofile(None)
+        of_headers = ("shape", "dtype", "strides", "flags", "num", "writeable")
+        return sum(x in of_headers for x in attributes), sum("call" in x for x in events)
+
+    (few, called), (many, called_by_many) = cost(2), cost(12)
+    assert few == many == 2  # those of the argument
+    # A state's dict and an array of an optimiser are counted with len, for each parameter.
+    assert called_by_many - called <= 10
+
+
+@pytest.mark.parametrize("by_numpy", [False, True])
+def test_the_form_of_states(by_numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if by_numpy:
+        monkeypatch.setattr(jit, "begin_build", lambda graph: lambda: NumpyProgram(graph))
+    compiled, states = losses_of(2)
+    moment = next(x for x in states if x.shape == (2, 3))
+    moment.flags.writeable = False
+    with pytest.raises(ArgumentError, match="read-only"):
+        compiled(np.ones((2, 3)))
+    moment.flags.writeable = True
+    compiled(np.ones((2, 3)))
+    assert len(compiled.specializations) == 1 and not compiled.reasons
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy deprecates it
+        moment.shape = (3, 2)
+    with pytest.raises(ValueError, match="shape"):
+        compiled(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("by_numpy", [False, True])
+@pytest.mark.parametrize("n", [3, 100_000])
+def test_an_array_gets_other_memory(n: int, by_numpy: bool, monkeypatch: Any) -> None:
+    if by_numpy:
+        monkeypatch.setattr(jit, "begin_build", lambda graph: lambda: NumpyProgram(graph))
+    a, x = np.ones(n), np.zeros(n)
+    f: Any = compile(lambda x: x + a)
+    for value in (2.0, 3.0, 4.0):
+        np.testing.assert_array_equal(f(x), a)
+        state: Any = (1, (n,), np.dtype(float), False, np.full(n, value).tobytes())
+        a.__setstate__(state)
+        np.testing.assert_array_equal(a, np.full(n, value))
+        np.testing.assert_array_equal(f(x), a)
