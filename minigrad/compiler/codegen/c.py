@@ -7,6 +7,7 @@ same on other memory have the same text.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -225,8 +226,29 @@ def source_of(texts: list[str], vector: int) -> str:
     functions = [function_of(f"k{k}", text) for k, text in enumerate(texts)]
     names = ", ".join(f"k{k}" for k in range(len(texts)))
     table = f"void (*const kernels[])(char **, int64_t *, int, int) = {{{names}}};"
-    parts = [head(vector), *transpositions(texts, vector), *functions, table, plans(), ""]
-    return "\n".join(parts)
+    return "\n".join([*start_of(texts, vector), *functions, table, plans(), ""])
+
+
+def start_of(texts: Sequence[str], vector: int) -> list[str]:
+    """What a source with these kernels begins with."""
+    return [head(vector), *vector_versions(texts), *transpositions(texts, vector)]
+
+
+# By the functions of which a source defines vector versions (see RARELY_CALLED of vector_math.h):
+# those of kernels that call them.
+RARELY_CALLED: dict[str, tuple[str, ...]] = {
+    "double(any_sin_f64)": ("sin",),
+    "double(any_cos_f64)": ("cos",),
+    "double(any_tan_f64)": ("tan",),
+    "float(fmod_of_f32)": ("fmod_of", "floor_mod", "floor_div"),
+    "double(fmod_of_f64)": ("fmod_of", "floor_mod", "floor_div"),
+}
+
+
+def vector_versions(texts: Iterable[str]) -> list[str]:
+    """The vector versions of functions that kernels use: to build all would take a while."""
+    used = {*itertools.chain.from_iterable(re.findall(r"\w+(?=\()", text) for text in texts)}
+    return [f"LANES_{x}" for x, callers in RARELY_CALLED.items() if not used.isdisjoint(callers)]
 
 
 def transpositions(texts: Iterable[str], vector: int) -> list[str]:

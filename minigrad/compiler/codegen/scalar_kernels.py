@@ -26,6 +26,7 @@ from minigrad.compiler.target.machine import Machine
 
 INT64_MAX = (1 << 63) - 1
 Entry = Callable[[Index], Any]  # of an index, where the entry is
+LONE = ("product(", "sin(", "cos(", "tan(")  # what vector_math.h has for single numbers, too
 
 
 def scalars_function(
@@ -76,7 +77,7 @@ class Entries(LoweringContext):
         self.results: dict[Value, list[Entry]] = {}
 
     def define(self, dtype: np.dtype[Any], value: ir.Expression) -> str:
-        if type(value) is Apply and value.function.startswith("product("):
+        if type(value) is Apply and value.function.startswith(LONE):
             value = Apply(f"lone_{value.function}", value.arguments)
         return super().define(dtype, value)
 

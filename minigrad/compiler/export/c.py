@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import io
-from minigrad.compiler.codegen.c import C_TYPES, function_of, head, transpositions
+from minigrad.compiler.codegen.c import C_TYPES, function_of, start_of
 from minigrad.compiler.export.naming import in_line
 from minigrad.compiler.export.program import ExportedProgram, Function, Member, messages
 from minigrad.compiler.target.toolchain import FLAGS, GCC_FLAGS
@@ -178,7 +178,7 @@ def source(program: ExportedProgram) -> str:
     """
     name = program.name
     vector = program.machine.vector
-    start = "\n".join([head(vector), *transpositions(program.kernels, vector)])
+    start = "\n".join(start_of(program.kernels, vector))
     taken = {*re.findall(r"\w+", start + random_header())}
     for f in program.functions:
         if f"{name}_{f.name}" in taken:

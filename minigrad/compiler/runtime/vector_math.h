@@ -83,6 +83,69 @@ INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
 #define maximum(x, y) choose(((x) > (y)) | ((x) != (x)), x, y)
 #define minimum(x, y) choose(((x) < (y)) | ((x) != (x)), x, y)
 
+// A function that vectors compute but for few arguments, for which math.h is called: small(x, z) is
+// NaN for these, and `called` an expression of x and z. A branch would leave the whole loop scalar;
+// but gcc calls vector versions of functions that are declared so, and these look at all lanes at
+// once. A source defines them by LANES where it uses them. For single numbers, lone_##name.
+#if defined __GNUC__ && !defined __clang__ && defined __x86_64__ && !defined MINIGRAD_SCALAR
+#define RARELY_CALLED(T, name, small, called) \
+  INLINE T called_##name(T x, T z) { (void)z; return called; } \
+  INLINE T lone_##name(T x, T z) { T y = small(x, z); return y == y ? y : called_##name(x, z); } \
+  __attribute__((simd("notinbranch"), const)) T minigrad_##name(T, T, T); \
+  INLINE T name(T x, T z) { return minigrad_##name(x, z, small(x, z)); }
+#define SHARED_NAME __attribute__((weak, used, cold, visibility("hidden"))) // each source has it
+// The names are those of the ABI for vector functions, which says what registers they use, too.
+#define LANES_OF(T, isa, n, name, any) \
+  typedef T name##_##isa __attribute__((vector_size(n * sizeof(T)))); \
+  name##_##isa name##_of_##isa(name##_##isa, name##_##isa, name##_##isa) \
+    __asm__("_ZGV" #isa "N" #n "vvv_minigrad_" #name); \
+  SHARED_NAME name##_##isa name##_of_##isa(name##_##isa x, name##_##isa z, name##_##isa y) { \
+    if (__builtin_expect(any, 0)) \
+      for (int l = 0; l < n; l++) if (y[l] != y[l]) y[l] = called_##name(x[l], z[l]); \
+    return y; \
+  }
+typedef float sse_ps __attribute__((vector_size(16)));
+typedef double sse_pd __attribute__((vector_size(16)));
+#define LANES_SSE(T, n, name, P) \
+  LANES_OF(T, b, n, name, __builtin_ia32_movmsk##P((sse_##P)(y != y)))
+#ifdef __AVX__
+typedef float avx_ps __attribute__((vector_size(32)));
+typedef double avx_pd __attribute__((vector_size(32)));
+#define LANES_AVX(T, n, name, P) \
+  LANES_OF(T, c, n, name, __builtin_ia32_movmsk##P##256((avx_##P)(y != y)))
+#else
+#define LANES_AVX(T, n, name, P)
+#endif
+#ifdef __AVX2__
+#define LANES_AVX2(T, n, name, P) \
+  LANES_OF(T, d, n, name, __builtin_ia32_movmsk##P##256((avx_##P)(y != y)))
+#else
+#define LANES_AVX2(T, n, name, P)
+#endif
+#ifdef __AVX512F__
+#define LANES_AVX512(T, n, name, P) \
+  LANES_OF(T, e, n, name, __builtin_ia32_cmp##P##512_mask(y, y, 4, -1, 4))
+#else
+#define LANES_AVX512(T, n, name, P)
+#endif
+#define LANES(T, sse, avx, avx512, name, P) \
+  T name##_alone(T, T, T) __asm__("minigrad_" #name); \
+  SHARED_NAME T name##_alone(T x, T z, T y) { return y == y ? y : called_##name(x, z); } \
+  LANES_SSE(T, sse, name, P) LANES_AVX(T, avx, name, P) LANES_AVX2(T, avx, name, P) \
+  LANES_AVX512(T, avx512, name, P)
+#else
+#define RARELY_CALLED(T, name, small, called) \
+  INLINE T name(T x, T z) { T y = small(x, z); (void)z; return y == y ? y : called; } \
+  INLINE T lone_##name(T x, T z) { return name(x, z); }
+#define LANES(T, sse, avx, avx512, name, P)
+#endif
+#define RARELY_CALLED_OF_ONE(T, name, small, called) \
+  RARELY_CALLED(T, any_##name, small, called) \
+  INLINE T name(T x) { return any_##name(x, x); } \
+  INLINE T lone_##name(T x) { return lone_any_##name(x, x); }
+#define LANES_float(name) LANES(float, 4, 8, 16, name, ps)
+#define LANES_double(name) LANES(double, 2, 4, 8, name, pd)
+
 INLINE uint32_t bits_f32(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
 INLINE float float_of(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
 INLINE uint64_t bits_f64(double x) { uint64_t u; memcpy(&u, &x, 8); return u; }
@@ -570,28 +633,52 @@ INLINE float log10_f32(float x) { return (float)log10_f64(x); }
 INLINE float cbrt_f32(float x) { return (float)cbrt_f64(x); }
 INLINE float hypot_f32(float x, float y) { return (float)hypot_f64(x, y); }
 
-// sin and cos as in float32, within 3 units, where math.h would be called: without SIMD, as numbers
-// that are too large for this are left to it. pi is the sum of three parts, of which multiples of the
-// first are taken off exactly, those of the second with what is lost of them.
+// sin and cos as in float32, within 3 units, for numbers that are not too large. pi is the sum of
+// three parts, of which multiples of the first are taken off exactly, those of the second with what
+// is lost of them. `period` is pi, or 1/2 of it.
 #ifdef __FP_FAST_FMA
-INLINE double sin_or_cos_f64(double x, double half) {
-  double t = (x * 0.3183098861837907 - half) + 0x1.8p52, n = t - 0x1.8p52;
+INLINE double reduce_pi_f64(double x, double period, double half, uint64_t *odd) {
+  const double part = period * 0.3183098861837907;
+  double t = (x * (0.3183098861837907 / part) - half) + 0x1.8p52, n = t - 0x1.8p52;
   if (half != 0) n += half;
-  double a = fma(-n, 3.141592653589793, x), b = product(n, 1.2246467991473532e-16);
-  double lost = fma(n, 1.2246467991473532e-16, -b) + n * -2.9947698097183397e-33;
-  double r = double_of(bits_f64((a - b) - lost) ^ bits_f64(t) << 63), z = r * r, w = z * z;
-  double p = (2.73144475909634e-15 * z - 7.643970296165793e-13) * w
+  double a = fma(-n, period, x), b = product(n, 1.2246467991473532e-16 * part);
+  double lost = fma(n, 1.2246467991473532e-16 * part, -b) + n * (-2.9947698097183397e-33 * part);
+  *odd = bits_f64(t);
+  return fabs(x) < 0x1p26 ? (a - b) - lost : NAN;
+}
+INLINE double sin_or_cos_f64(double x, double half) {
+  uint64_t odd;
+  double r = reduce_pi_f64(x, 3.141592653589793, half, &odd), z, w, p;
+  r = double_of(bits_f64(r) ^ odd << 63), z = r * r, w = z * z;
+  p = (2.73144475909634e-15 * z - 7.643970296165793e-13) * w
     + (1.6058977312444268e-10 * z - 2.5052107616995878e-8);
   p = (p * w + (2.755731921916323e-6 * z - 1.9841269841254974e-4)) * w
     + (8.333333333333316e-3 * z - 0.16666666666666666);
   return copysign(r * z * p + r, r);
 }
-INLINE double sin_f64(double x) { return fabs(x) < 0x1p26 ? sin_or_cos_f64(x, 0) : sin(x); }
-INLINE double cos_f64(double x) { return fabs(x) < 0x1p26 ? sin_or_cos_f64(x, -0.5) : cos(x); }
+// The quotient of the sine and the cosine of |r| <= pi / 4, or the other one, negated.
+INLINE double small_tan_f64(double x) {
+  uint64_t odd;
+  double r = reduce_pi_f64(x, 1.5707963267948966, 0, &odd), z = r * r;
+  double s = ((((1.5918115263265974e-10 * z - 2.505113165023518e-8) * z + 2.7557316101617874e-6) * z
+    - 1.9841269836756774e-4) * z + 8.333333333330948e-3) * z - 0.16666666666666666;
+  double c = ((((-1.1382623647474604e-11 * z + 2.087614614655861e-9) * z - 2.7557317271145144e-7) * z
+    + 2.480158729876456e-5) * z - 1.3888888888887398e-3) * z + 0.041666666666666664;
+  s = r * z * s + r;
+  c = z * z * c - 0.5 * z + 1;
+  double up = choose(odd & 1, -c, s), down = choose(odd & 1, s, c);
+  return choose(x == 0, x, up / down);
+}
 #else
-INLINE double sin_f64(double x) { return sin(x); }
-INLINE double cos_f64(double x) { return cos(x); }
+#define sin_or_cos_f64(x, half) NAN
+#define small_tan_f64(x) NAN
 #endif
+#define SMALL_SIN(x, z) sin_or_cos_f64(x, 0)
+#define SMALL_COS(x, z) sin_or_cos_f64(x, -0.5)
+#define SMALL_TAN(x, z) small_tan_f64(x)
+RARELY_CALLED_OF_ONE(double, sin_f64, SMALL_SIN, sin(x))
+RARELY_CALLED_OF_ONE(double, cos_f64, SMALL_COS, cos(x))
+RARELY_CALLED_OF_ONE(double, tan_f64, SMALL_TAN, tan(x))
 
 // Numbers win over NaN; the functions of math.h are calls.
 INLINE float fmax_f32(float x, float y) { return choose((x > y) | (y != y), x, y); }
@@ -600,6 +687,24 @@ INLINE double fmax_f64(double x, double y) { return choose((x > y) | (y != y), x
 INLINE double fmin_f64(double x, double y) { return choose((x < y) | (y != y), x, y); }
 INLINE int64_t fmax_i64(int64_t x, int64_t y) { return x > y ? x : y; }
 INLINE int64_t fmin_i64(int64_t x, int64_t y) { return x < y ? x : y; }
+
+// What truncating division leaves of x. A quotient that is rounded up to a whole number is one too
+// large; what is left by it is exact, as that is no larger than y, and a multiple of its last place.
+#define SMALL_FMOD(T, S, FMA, fabs, trunc, copysign, large) \
+INLINE T small_fmod_##S(T x, T y) { \
+  T a = fabs(x), b = fabs(y), q = a / b, rest = FMA(-trunc(q), b, a); \
+  rest = choose(rest < 0, rest + b, rest); \
+  return q < large ? copysign(rest, x) : (T)NAN; \
+}
+#if defined __FP_FAST_FMA && defined __FP_FAST_FMAF
+SMALL_FMOD(float, f32, fmaf, fabsf, truncf, copysignf, 0x1p22f)
+SMALL_FMOD(double, f64, fma, fabs, trunc, copysign, 0x1p51)
+#else
+#define small_fmod_f32(x, y) NAN
+#define small_fmod_f64(x, y) NAN
+#endif
+RARELY_CALLED(float, fmod_of_f32, small_fmod_f32, fmodf(x, z))
+RARELY_CALLED(double, fmod_of_f64, small_fmod_f64, fmod(x, z))
 
 // Floor division, and its remainder, which has the sign of y, as in Python: exact
 // as fmod is. Of integers, by 0 both are 0; the least by -1 is the least again.
@@ -613,8 +718,8 @@ INLINE T floor_div_##S(T x, T y) { \
   T down = floor(whole); \
   return y == 0 ? x / y : whole == 0 ? copysign(0, x / y) : whole - down > 0.5 ? down + 1 : down; \
 }
-FLOORED(float, f32, fmodf, copysignf, floorf)
-FLOORED(double, f64, fmod, copysign, floor)
+FLOORED(float, f32, fmod_of_f32, copysignf, floorf)
+FLOORED(double, f64, fmod_of_f64, copysign, floor)
 INLINE uint64_t floor_mod_u64(uint64_t x, uint64_t y) { return y ? x % y : 0; }
 INLINE uint64_t floor_div_u64(uint64_t x, uint64_t y) { return y ? x / y : 0; }
 INLINE int64_t floor_mod_i64(int64_t x, int64_t y) {
@@ -626,8 +731,6 @@ INLINE int64_t floor_div_i64(int64_t x, int64_t y) {
   return x / y - (x % y && (x < 0) != (y < 0));
 }
 // Truncating division, and its remainder, which has the sign of x.
-INLINE float fmod_of_f32(float x, float y) { return fmodf(x, y); }
-INLINE double fmod_of_f64(double x, double y) { return fmod(x, y); }
 INLINE uint64_t fmod_of_u64(uint64_t x, uint64_t y) { return y ? x % y : 0; }
 INLINE int64_t fmod_of_i64(int64_t x, int64_t y) { return y == 0 || y == -1 ? 0 : x % y; }
 #define BY_TYPE(f, x, y) GENERIC((x), float: f##_f32, double: f##_f64, \
@@ -680,8 +783,11 @@ LOGADDEXP2(double, f64, fmax_f64, fabs, log1p_f64, exp2_f64)
 #define acosh(x) ONE_OF(acosh_f32, acosh_f64, x)
 #define atanh(x) ONE_OF(atanh_f32, atanh_f64, x)
 #define sin(x) ONE_OF(sin_f32, sin_f64, x)
+#define lone_sin(x) ONE_OF(sin_f32, lone_sin_f64, x)
 #define cos(x) ONE_OF(cos_f32, cos_f64, x)
-#define tan(x) ONE_OF(tan_f32, tan, x)
+#define lone_cos(x) ONE_OF(cos_f32, lone_cos_f64, x)
+#define tan(x) ONE_OF(tan_f32, tan_f64, x)
+#define lone_tan(x) ONE_OF(tan_f32, lone_tan_f64, x)
 #define asin(x) ONE_OF(asin_f32, asin_f64, x)
 #define acos(x) ONE_OF(acos_f32, acos_f64, x)
 #define atan(x) ONE_OF(atan_f32, atan_f64, x)

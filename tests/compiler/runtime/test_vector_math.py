@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minigrad.compiler.codegen.c import vector_versions
 from minigrad.compiler.target import toolchain as build
 
 HEADER = (build.HERE / "runtime" / "vector_math.h").read_text()
@@ -33,14 +34,20 @@ UNARY: dict[str, Callable[[Array], Array]] = {
     "erf": np.vectorize(math.erf, [float]),
     "sigmoid": lambda x: 1 / (1 + exp_or_inf(-x)),
 }
-# In float64, these are inlined, with a call for large numbers.
-SCALAR = "sin cos tan".split()
+# In float64, math.h is called for large numbers, but loops are vectors still.
+PERIODIC = "sin cos tan".split()
 EXACT = "sqrt fabs floor ceil trunc rint".split()
-DOUBLE = [name for name in UNARY if name not in [*SCALAR, *EXACT, "erf", "sigmoid"]]
+DOUBLE = [name for name in UNARY if name not in [*PERIODIC, *EXACT, "erf", "sigmoid"]]
 BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "pow": np.power,
     "hypot": np.hypot,
     "atan2": np.arctan2,
+}
+# Exact. Of quotients that are too large to be whole numbers of the type, math.h is asked.
+DIVISIONS: dict[str, Callable[[Array, Array], Array]] = {
+    "fmod_of": np.fmod,
+    "floor_mod": np.remainder,
+    "floor_div": np.floor_divide,
 }
 
 PROGRAM = """
@@ -71,9 +78,12 @@ SIZE(fmax(1, 2.0f), float) SIZE(fmin(1, 2.0), double)
 SIZE(fmax(exp(exp(1.0f)), 2.0f), float) SIZE(fabs(log(2.0f)), float) SIZE(sqrt(2), double)
 """
 LOOPS = [f"LOOPS({name}, float)" for name in UNARY]
-LOOPS += [f"LOOPS({name}, double)" for name in [*DOUBLE, *SCALAR, "erf"]]
+LOOPS += [f"LOOPS({name}, double)" for name in [*DOUBLE, *PERIODIC, "erf"]]
 LOOPS += [f"PAIRS({name}, {kind})" for name in BINARY for kind in ("float", "double")]
-SOURCE = "\n".join([HEADER, PROGRAM, *LOOPS, ""])
+LOOPS += [f"PAIRS({name}, {kind})" for name in DIVISIONS for kind in ("float", "double")]
+SOURCE = "\n".join(
+    [HEADER, *vector_versions(f"{name}(" for name in [*PERIODIC, *DIVISIONS]), PROGRAM, *LOOPS, ""]
+)
 
 # Bits of floats: all over, and at each exponent, around what is special, with both signs.
 EVERYWHERE = np.arange(0, 2**32, 20011, dtype=np.uint64).astype(np.uint32)
@@ -158,11 +168,11 @@ def some_of_float64() -> Array:
     return np.concatenate([edges, every])
 
 
-@pytest.mark.parametrize("name", DOUBLE + SCALAR)
+@pytest.mark.parametrize("name", DOUBLE + PERIODIC)
 def test_float64(name: str, library: ctypes.CDLL) -> None:
     near_one = 1 + np.concatenate([sign * 2.0 ** np.arange(-52, 1) for sign in (1, -0.5)])
     x = np.concatenate([some_of_float64(), DENSE[::2], np.linspace(-760, 720, 20000), near_one])
-    if name in SCALAR:
+    if name in PERIODIC:
         n = np.concatenate([np.arange(-2000, 2000), 2.0 ** np.arange(12, 60)])
         x = np.concatenate([x, n * (np.pi / 2), np.linspace(-(2.0**26), 2.0**26, 40001)])
     with np.errstate(all="ignore"):
@@ -235,6 +245,32 @@ def test_pairs(name: str, kind: str, library: ctypes.CDLL) -> None:
     close(call(library[f"{name}_{kind}"], x, y), true, 4, x, y)
 
 
+@pytest.mark.parametrize("name", DIVISIONS)
+@pytest.mark.parametrize("kind", ["float", "double"])
+def test_divisions(name: str, kind: str, library: ctypes.CDLL) -> None:
+    x, y = pairs({"float": "float32", "double": "float64"}[kind])
+    with np.errstate(all="ignore"):
+        whole = np.rint(y * 1000)
+        x, y = np.concatenate([x, whole * 3, whole * y]), np.concatenate([y, whole, y])
+        true = DIVISIONS[name](x, y)
+    found = call(library[f"{name}_{kind}"], x, y)
+    same = (found == true) & (np.signbit(found) == np.signbit(true))
+    same |= np.isnan(found) & np.isnan(true)
+    assert same.all(), (x[~same][0], y[~same][0], found[~same][0], true[~same][0])
+
+
+def test_large_numbers_among_others(library: ctypes.CDLL) -> None:
+    """One in each vector: its neighbours are what they are without it."""
+    x = np.linspace(-50, 50, 1003)
+    large = x.copy()
+    large[::5] *= 1e250
+    for name in PERIODIC:
+        found, alone = call(library[f"{name}_double"], large), call(library[f"{name}_double"], x)
+        kept = np.arange(x.size) % 5 > 0
+        assert (found[kept] == alone[kept]).all()
+        close(found[~kept], UNARY[name](large[~kept].astype(np.longdouble)), 4, large[~kept])
+
+
 def true_power(x: Array, y: Array) -> Array:
     with np.errstate(all="ignore"):
         return np.asarray(np.power(x.astype(np.float64), y.astype(np.float64)))
@@ -252,7 +288,8 @@ def test_pow_of_a_known_exponent(name: str, library: ctypes.CDLL) -> None:
 
 PACKED_STORE = re.compile(r"^\s+v?mov[au]p[sd]\s+%[xyz]mm\d+, -?\d*\(", re.M)
 PACKED_SUM = re.compile(r"^\s+v?addp[sd]\s", re.M)
-CALL = re.compile(r"^\s+(call|jmp)q?\s+\*?[a-z_]", re.M)
+CALL = re.compile(r"^\s+(?:call|jmp)q?\s+\*?([a-z_]\w*)", re.M)
+VECTOR_VERSION = re.compile(r"_ZGV[bcde]N\d+vvv_minigrad_")
 
 
 @pytest.fixture(scope="module")
@@ -278,3 +315,20 @@ def test_loops_are_vectors(name: str, bodies: dict[str, str]) -> None:
     packed = PACKED_SUM if name.startswith("sum_") else PACKED_STORE
     assert packed.search(bodies[name]), "there is no packed instruction"
     assert not CALL.search(bodies[name]), "there is a call"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{form}{name}_double" for name in PERIODIC for form in ("", "sum_")]
+    + [f"{name}_{kind}" for name in DIVISIONS for kind in ("float", "double")],
+)
+def test_rare_calls_leave_loops_vectors(
+    name: str, bodies: dict[str, str], command: list[str]
+) -> None:
+    """What math.h has to be asked for is looked for in whole vectors."""
+    if "__clang__" in build.macros(command[0]):
+        pytest.skip("gcc alone calls vector versions of functions")
+    called = CALL.findall(bodies[name])
+    assert any(map(VECTOR_VERSION.match, called)), called
+    others = [x for x in called if not VECTOR_VERSION.match(x) and not x.startswith("minigrad_")]
+    assert not others
