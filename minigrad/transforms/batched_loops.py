@@ -321,7 +321,8 @@ class BatchedLoops:
         wholes = [self.level.repeated(node.value) for node in constants]
         start = next(births)
         nothing_drawn = switched(draw, self.nothing_drawn)
-        with self.below.undone(), nothing_drawn, self.standing_for(constants, wholes):
+        standing = self.standing_for(constants, wholes)
+        with np.errstate(all="ignore"), self.below.undone(), nothing_drawn, standing:
             results = settled(function())
         ends = [x.node for x in results if needs_grad(x)]
         captured = from_outside(ends, start, own)

@@ -22,6 +22,7 @@ from minigrad import (
     while_loop,
 )
 from minigrad.errors import GradientError, UnsupportedError
+from minigrad.random import uniform
 from minigrad.transforms.trees import flat
 from tests.compiler.frontend.test_loops import XS, W, check, loss, network
 
@@ -453,3 +454,20 @@ def test_what_is_run_for_all_entries_writes_nothing_outside(compiled: bool) -> N
         run = minigrad.compile(vmap(f)) if compiled else vmap(f)
         with pytest.raises(UnsupportedError, match="is run for all entries of a vmap, and writes"):
             run(np.array([1.0, -2.0]))
+
+
+def test_random_numbers_that_a_trial_does_not_draw_give_no_warnings() -> None:
+    def walk(rng: np.random.Generator, x: Any) -> Any:
+        def step(x: Any, _: Any) -> Any:
+            u = uniform(rng, ())
+            return x + np.log(u), u
+
+        return scan(step, x, length=4)
+
+    own, other = np.random.default_rng(0), np.random.default_rng(0)
+    plain, compiled = vmap(lambda x: walk(own, x)), minigrad.compile(vmap(lambda x: walk(other, x)))
+    for _ in range(2):
+        (x, u), (y, v) = plain(np.ones(3)), compiled(np.ones(3))
+        np.testing.assert_array_equal(u, v)
+        np.testing.assert_allclose(x, 1 + np.log(u).sum(1), rtol=1e-6)
+        np.testing.assert_allclose(y, x, rtol=1e-6)
