@@ -137,7 +137,7 @@ def head(vector: int) -> str:
     sums = sum_of_lanes("float", 4, vector) + sum_of_lanes("double", 8, vector)
     types = VECTORS.format(vector=vector, floats=vector // 4, doubles=vector // 8, sums=sums)
     types += sums_of_lanes("float", vector // 4) + sums_of_lanes("double", vector // 8)
-    return (HERE / "runtime" / "vector_math.h").read_text() + types + HEAD
+    return vector_math() + types + HEAD
 
 
 def sum_of_lanes(kind: str, bytes_of_one: int, vector: int) -> str:
@@ -234,21 +234,23 @@ def start_of(texts: Sequence[str], vector: int) -> list[str]:
     return [head(vector), *vector_versions(texts), *transpositions(texts, vector)]
 
 
-# By the functions of which a source defines vector versions (see RARELY_CALLED of vector_math.h):
-# those of kernels that call them.
-RARELY_CALLED: dict[str, tuple[str, ...]] = {
-    "double(any_sin_f64)": ("sin",),
-    "double(any_cos_f64)": ("cos",),
-    "double(any_tan_f64)": ("tan",),
-    "float(fmod_of_f32)": ("fmod_of", "floor_mod", "floor_div"),
-    "double(fmod_of_f64)": ("fmod_of", "floor_mod", "floor_div"),
-}
-
-
 def vector_versions(texts: Iterable[str]) -> list[str]:
-    """The vector versions of functions that kernels use: to build all would take a while."""
+    """The vector versions of functions that kernels use, see RARELY_CALLED of vector_math.h: to
+    build all would take a while."""
     used = {*itertools.chain.from_iterable(re.findall(r"\w+(?=\()", text) for text in texts)}
-    return [f"LANES_{x}" for x, callers in RARELY_CALLED.items() if not used.isdisjoint(callers)]
+    found = (x for f, x in rarely_called().items() if f in used)
+    return list(dict.fromkeys(found))
+
+
+@cache
+def rarely_called() -> dict[str, str]:
+    """By the functions that call such ones: what a source defines for them."""
+    return dict(re.findall(r"#define LANES_FOR_(\w+) (.*)", vector_math()))
+
+
+@cache
+def vector_math() -> str:
+    return (HERE / "runtime" / "vector_math.h").read_text()
 
 
 def transpositions(texts: Iterable[str], vector: int) -> list[str]:

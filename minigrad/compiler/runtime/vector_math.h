@@ -86,7 +86,8 @@ INLINE int64_t choose_int(bool c, int64_t a, int64_t b) { return c ? a : b; }
 // A function that vectors compute but for few arguments, for which math.h is called: small(x, z) is
 // NaN for these, and `called` an expression of x and z. A branch would leave the whole loop scalar;
 // but gcc calls vector versions of functions that are declared so, and these look at all lanes at
-// once. A source defines them by LANES where it uses them. For single numbers, lone_##name.
+// once. A source with kernels that call f begins with what LANES_FOR_f is. For single numbers, there
+// is lone_##name.
 #if defined __GNUC__ && !defined __clang__ && defined __x86_64__ && !defined MINIGRAD_SCALAR
 #define RARELY_CALLED(T, name, small, called) \
   INLINE T called_##name(T x, T z) { (void)z; return called; } \
@@ -679,6 +680,9 @@ INLINE double small_tan_f64(double x) {
 RARELY_CALLED_OF_ONE(double, sin_f64, SMALL_SIN, sin(x))
 RARELY_CALLED_OF_ONE(double, cos_f64, SMALL_COS, cos(x))
 RARELY_CALLED_OF_ONE(double, tan_f64, SMALL_TAN, tan(x))
+#define LANES_FOR_sin LANES_double(any_sin_f64)
+#define LANES_FOR_cos LANES_double(any_cos_f64)
+#define LANES_FOR_tan LANES_double(any_tan_f64)
 
 // Numbers win over NaN; the functions of math.h are calls.
 INLINE float fmax_f32(float x, float y) { return choose((x > y) | (y != y), x, y); }
@@ -705,6 +709,9 @@ SMALL_FMOD(double, f64, fma, fabs, trunc, copysign, 0x1p51)
 #endif
 RARELY_CALLED(float, fmod_of_f32, small_fmod_f32, fmodf(x, z))
 RARELY_CALLED(double, fmod_of_f64, small_fmod_f64, fmod(x, z))
+#define LANES_FOR_fmod_of LANES_float(fmod_of_f32) LANES_double(fmod_of_f64)
+#define LANES_FOR_floor_mod LANES_float(fmod_of_f32) LANES_double(fmod_of_f64)
+#define LANES_FOR_floor_div LANES_float(fmod_of_f32) LANES_double(fmod_of_f64)
 
 // Floor division, and its remainder, which has the sign of y, as in Python: exact
 // as fmod is. Of integers, by 0 both are 0; the least by -1 is the least again.
