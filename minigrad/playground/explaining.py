@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd import switched
 from minigrad.errors import UnsupportedError
 from minigrad.graph import Node
 from minigrad.tensor import Tensor
+from minigrad.transforms.calls import as_written
 from minigrad.viz.backprop.steps import Step, trace
 from minigrad.viz.page.numbers import all_arrays
 from minigrad.viz.page.structure import explanation_structure
@@ -118,7 +120,8 @@ class Explained:
         title: str = "",
     ) -> None:
         self.title = title
-        self.steps = trace(loss(*arguments).node)
+        with switched(as_written, True):  # all steps, of an LSTM too
+            self.steps = trace(loss(*arguments).node)
         ordered = in_order(self.steps)
         self.ops = ops_of(ordered)
         found = {step: k for k, step in enumerate(ordered)}
