@@ -144,16 +144,19 @@ class Rows:
     def tiles_of(self, runs: Sequence[Run]) -> dict[Any, Tile]:
         """Tiles of what loops within a row write, or read, that is adjacent there."""
         indices: dict[Any, list[Expr]] = {}
-        written: set[Value] = set()
+        stored: dict[Any, list[Expr]] = {}
         for s in itertools.chain(*(run for _, run in runs)):
             target = ir.target_of(s)
             for x in s.operands:
                 if isinstance(x, ir.Access) and isinstance(x.array, Value):
                     key, inner = self.split(x)
                     indices.setdefault(key, []).append(inner)
-                    written |= {x.array} if x is target else set()
+                    if x is target:
+                        stored.setdefault(key, []).append(inner)
+        written = {array for array, *_ in stored}
         tiles: dict[Any, Tile] = {}
-        for (array, stride, start), within in indices.items():
+        for key, within in indices.items():
+            array, stride, start = key
             low, high = (f(e.bounds()[k] for e in within) for k, f in enumerate((min, max)))
             own, n = array in written, high - low + 1
             if stride in (0, 1) or n == 1:
@@ -161,10 +164,11 @@ class Rows:
             adjacent = (
                 all(is_dense(e + -low) for e in within)
                 and n * self.lanes <= costs.MAX_LOCAL_ENTRIES
+                and (not own or len(entries_of(stored.get(key, ()))) == n)
             )
             if stride and adjacent:
                 name = f"{self.row.name}x{len(tiles)}"
-                tiles[array, stride, start] = Tile(name, stride, start + low, n, own)
+                tiles[key] = Tile(name, stride, start + low, n, own)
             elif own:
                 raise RowsDependError
         if any(len({key for key in indices if key[0] is x}) > 1 for x in written):
@@ -314,6 +318,12 @@ def is_dense(index: Expr) -> bool:
             return False
         step *= v.extent
     return True
+
+
+def entries_of(indices: Sequence[Expr]) -> set[int]:
+    """The entries at dense indices."""
+    ranges = (index.bounds() for index in indices)
+    return {n for low, high in ranges for n in range(low, high + 1)}
 
 
 def in_memory(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -9,6 +9,10 @@ import pytest
 import minigrad
 import minigrad.functional as F
 from minigrad.compiler import compile
+from minigrad.compiler.graph.affine import Expr, Var
+from minigrad.compiler.graph.ir import Value
+from minigrad.compiler.loops import ir
+from minigrad.compiler.loops.short_rows import in_lanes
 from minigrad.compiler.target import costs
 from tests.compiler.schedules import code_of, normal, scheduled
 
@@ -102,3 +106,17 @@ def test_numbers_are_those_of_numpy() -> None:
 
 def flat(results: Any) -> tuple[Any, ...]:
     return results if type(results) is tuple else (results,)
+
+
+@pytest.mark.parametrize("second", [3, 5])
+def test_rows_of_which_parts_are_written_have_no_lanes(second: int) -> None:
+    """Entries 0 to 2 and `second` to `second` + 2 of rows of ten: what is between is not copied."""
+    f32 = np.dtype(np.float32)
+    x, y = (Value(None, (), {}, (64, 10), f32, "input") for _ in range(2))
+    row, loops = Var("i", 64), [Var("j", 3), Var("k", 3)]
+    body: list[ir.Statement] = []
+    for v, first in zip(loops, (0, second), strict=True):
+        place = Expr({row: 10, v: 1}, first)
+        read = ir.Let(f"t{v.name}", f32, ir.Access(x, place))
+        body.append(ir.For(v, [read, ir.Store(ir.Access(y, place), read.name)]))
+    assert (in_lanes(body, row, 16, []) is None) is (second > 3)
