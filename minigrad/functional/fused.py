@@ -31,9 +31,9 @@ def fused(
         name: what messages and explanations call it.
         steps: the same in ops. They are run where there are no numbers (compiled, under vmap), and
             where the reverse pass is recorded, to be differentiated again.
-        forward: from the arrays of the inputs to those of the outputs, and what is kept of them.
-        backward: from the cotangents of the outputs by their positions, the inputs and what was
-            kept to the cotangent of each input.
+        forward: takes the arrays of the inputs; returns those of the outputs, and the residuals.
+        backward: takes the cotangents of the outputs by their positions, the inputs and the
+            residuals; returns the cotangent of each input.
         inputs: Tensors and arrays.
     """
     arrays = [value_of(x) for x in inputs]

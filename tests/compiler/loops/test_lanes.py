@@ -1,4 +1,5 @@
-"""SIMD loops by vectors: they compute the same, no sum is left to C, and masks do what is left."""
+"""SIMD loops in lanes: results stay the same, the C compiler orders no sum, and masks handle the
+remainder."""
 
 from __future__ import annotations
 
