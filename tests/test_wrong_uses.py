@@ -530,7 +530,7 @@ setattr(w, "grad", "abc") | DtypeError | has dtype <U3, and Tensors hold floats
 setattr(w, "grad", [1.0]) | ShapeError | grad of shape (1,) for a Tensor of shape (3,)
 setattr(w, "grad", np.ones(3, complex)) | DtypeError | would discard the imaginary part
 nn.Conv1d(1, 1, 3, padding="same", stride=2) | ShapeError | Conv1d: padding="same" is for stride 1
-nn.Conv2d(1, 1, 3, padding_mode="circular") | ArgumentTypeError | np.pad(x, ..., mode=...) first
+nn.ConvTranspose2d(1, 1, 3, padding_mode="zeros") | ArgumentTypeError | leave it out
 nn.MaxPool2d(2, ceil_mode=True) | ArgumentTypeError | ceil_mode: not supported
 nn.Linear(2, 2, dtype=np.float64) | ArgumentTypeError | dtype: parameters are float32
 nn.utils | MissingError | minigrad.nn has no utils: write optim.clip_grad_norm_

@@ -48,6 +48,7 @@ from minigrad.functional.loss import (
     smooth_l1_loss,
 )
 from minigrad.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
+from minigrad.functional.resampling import interpolate, pad, pixel_shuffle, pixel_unshuffle
 from minigrad.names import of_package
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "gelu",
     "group_norm",
     "hinge_loss",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -83,6 +85,9 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "prelu",
     "relu",
     "rms_norm",

@@ -59,20 +59,26 @@ def in_images(sizes: Sizes) -> Any:
     return (1,) * (2 - len(sizes)) + sizes
 
 
-def padded(
-    x: Any, padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes, value: float
-) -> Any:
-    """x with `padding` around its images: a number, one for each axis, or "same" for an output of
-    the input's size."""
+def ends_of(padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes) -> tuple[Pair, ...]:
+    """How much is padded at both ends of each axis, by `padding`: a number, one for each axis,
+    "valid" for nothing, or "same" for an output of the input's size."""
+    if padding == "valid":
+        return ((0, 0),) * len(kernel)
     if padding == "same":
         if set(stride) != {1}:
             raise ShapeError(f'padding="same" is for stride 1, not {stride}')
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        around = tuple((t // 2, t - t // 2) for t in total)
-    else:
-        around = tuple((p, p) for p in per_axis(padding, "padding", len(kernel)))
-        if min(around) < (0, 0):
-            raise ShapeError(f"padding is at least 0, not {padding}")
+        return tuple((t // 2, t - t // 2) for t in total)
+    around = tuple((p, p) for p in per_axis(padding, "padding", len(kernel)))
+    if min(around) < (0, 0):
+        raise ShapeError(f"padding is at least 0, not {padding}")
+    return around
+
+
+def padded(
+    x: Any, padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes, value: float
+) -> Any:
+    around = ends_of(padding, kernel, stride, dilation)
     if max(around) == (0, 0):
         return x
     return pad_op(x, width=((0, 0),) * (x.ndim - len(kernel)) + around, value=value)
@@ -167,7 +173,7 @@ def conv1d(
         weight: (O, C/groups, k).
         bias: (O,), or None.
         stride: the step of the kernel.
-        padding: zeros at both ends, or "same" for an output of the input's size.
+        padding: zeros at both ends, "same" for an output of the input's size, or "valid" for none.
         dilation: the distance between the kernel's entries.
         groups: the channels are split into this many groups, each with its own weights.
 
@@ -199,7 +205,8 @@ def conv2d(
         weight: (O, C/groups, kh, kw).
         bias: (O,), or None.
         stride: the step of the kernel; a number or a pair, as are padding and dilation.
-        padding: zeros around each image, or "same" for an output of the input's size.
+        padding: zeros around each image, "same" for an output of the input's size, or "valid" for
+            none.
         dilation: the distance between the kernel's entries.
         groups: the channels are split into this many groups, each with its own weights.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from minigrad.arguments import Size, checked
+from minigrad.arguments import Size, checked, one_of
 from minigrad.errors import ShapeError
-from minigrad.functional import conv1d, conv2d, conv_transpose2d
-from minigrad.functional.convolution import IMAGES, SIGNALS, Kind, Sizes, per_axis
+from minigrad.functional import conv1d, conv2d, conv_transpose2d, pad
+from minigrad.functional.convolution import IMAGES, SIGNALS, Kind, Sizes, ends_of, per_axis
+from minigrad.functional.resampling import MODES
 from minigrad.nn.init import uniform_by_fan_in
 from minigrad.nn.module import Module
 from minigrad.ops.movement import Pair
@@ -32,10 +33,11 @@ class Convolution(Module):
         out_channels: Size,
         kernel_size: int | Sizes,
         stride: int | Sizes = 1,
-        padding: int | Sizes | Literal["same"] = 0,
+        padding: int | Sizes | Literal["same", "valid"] = 0,
         dilation: int | Sizes = 1,
         groups: Size = 1,
         bias: bool = True,
+        padding_mode: Annotated[str, one_of("zeros", *MODES)] = "zeros",
         *,
         rng: np.random.Generator | None = None,
     ) -> None:
@@ -46,7 +48,7 @@ class Convolution(Module):
             raise ShapeError(f"{name}: kernel, stride and dilation are at least 1")
         if padding == "same" and set(stride) != {1}:
             raise ShapeError(f'{name}: padding="same" is for stride 1, not {stride}')
-        if padding != "same" and min(per_axis(padding, "padding", axes)) < 0:
+        if not isinstance(padding, str) and min(per_axis(padding, "padding", axes)) < 0:
             raise ShapeError(f"{name}: padding is at least 0, not {padding}")
         if in_channels % groups or out_channels % groups:
             raise ShapeError(
@@ -60,6 +62,7 @@ class Convolution(Module):
         self.padding = padding
         self.dilation = dilation
         self.groups = groups
+        self.padding_mode = padding_mode
         shape = self.weight_shape()
         fan_in = math.prod(shape[1:])
         self.weight = uniform_by_fan_in(shape, fan_in, rng)
@@ -72,6 +75,10 @@ class Convolution(Module):
         """(N, in_channels, ...) -> (N, out_channels, ...)."""
         settings = {name: getattr(self, name) for name in self.settings}
         try:
+            if self.padding_mode != "zeros":
+                ends = ends_of(self.padding, self.kernel_size, self.stride, self.dilation)
+                width = tuple(n for pair in reversed(ends) for n in pair)
+                x, settings["padding"] = pad(x, width, self.padding_mode), 0
             return self.function(x, self.weight, self.bias, **settings)
         except ShapeError as error:
             raise ShapeError(
@@ -87,7 +94,9 @@ class Convolution(Module):
             value, default = getattr(self, name), 0 if "padding" in name else 1
             if value not in (default, (default,) * self.kind.axes):
                 text += f", {name}={value!r}"
-        return text + ("" if self.bias is not None else ", bias=False")
+        text += "" if self.bias is not None else ", bias=False"
+        mode = self.padding_mode
+        return text + ("" if mode == "zeros" else f", padding_mode={mode!r}")
 
 
 class Conv1d(Convolution):
@@ -96,7 +105,7 @@ class Conv1d(Convolution):
     Parameters are float32: weight (out_channels, in_channels/groups, k), and bias (out_channels,)
     unless bias=False. They are initialised uniformly within +-1/sqrt(fan_in), drawn from `rng`,
     where fan_in is the number of entries of a kernel. For stride, padding, dilation and groups see
-    `functional.conv1d`.
+    `functional.conv1d`; padding_mode is "zeros", or one of the modes of `functional.pad`.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.
@@ -120,7 +129,8 @@ class Conv2d(Convolution):
     Parameters are float32: weight (out_channels, in_channels/groups, kh, kw), and bias
     (out_channels,) unless bias=False. They are initialised uniformly within +-1/sqrt(fan_in), drawn
     from `rng`, where fan_in is the number of entries of a kernel. For stride, padding, dilation and
-    groups see `functional.conv2d`.
+    groups see `functional.conv2d`; padding_mode is "zeros", or one of the modes of
+    `functional.pad`.
 
     Raises:
         ArgumentError: when made, if a setting is of another type or out of its range.

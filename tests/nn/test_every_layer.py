@@ -103,6 +103,43 @@ LAYERS: dict[str, Layer] = {
     "AdaptiveAvgPool2d": Layer(
         lambda rng: nn.AdaptiveAvgPool2d((2, 1)), (IMAGES[:1],), [(1, 4, 2, 1)]
     ),
+    "ZeroPad1d": Layer(lambda rng: nn.ZeroPad1d((1, 2)), (SIGNALS[:1, :2, :4],), [(1, 2, 7)]),
+    "ZeroPad2d": Layer(lambda rng: nn.ZeroPad2d(1), (IMAGES[:1, :1, :2, :3],), [(1, 1, 4, 5)]),
+    "ConstantPad1d": Layer(
+        lambda rng: nn.ConstantPad1d((1, 2), 7.0), (SIGNALS[:1, :2, :4],), [(1, 2, 7)]
+    ),
+    "ConstantPad2d": Layer(
+        lambda rng: nn.ConstantPad2d(1, 7.0), (IMAGES[:1, :1, :2, :3],), [(1, 1, 4, 5)]
+    ),
+    "ReflectionPad1d": Layer(
+        lambda rng: nn.ReflectionPad1d((1, 2)), (SIGNALS[:1, :2, :4],), [(1, 2, 7)]
+    ),
+    "ReflectionPad2d": Layer(
+        lambda rng: nn.ReflectionPad2d(1), (IMAGES[:1, :1, :2, :3],), [(1, 1, 4, 5)]
+    ),
+    "ReplicationPad1d": Layer(
+        lambda rng: nn.ReplicationPad1d((1, 2)), (SIGNALS[:1, :2, :4],), [(1, 2, 7)]
+    ),
+    "ReplicationPad2d": Layer(
+        lambda rng: nn.ReplicationPad2d(1), (IMAGES[:1, :1, :2, :3],), [(1, 1, 4, 5)]
+    ),
+    "CircularPad1d": Layer(
+        lambda rng: nn.CircularPad1d((1, 2)), (SIGNALS[:1, :2, :4],), [(1, 2, 7)]
+    ),
+    "CircularPad2d": Layer(
+        lambda rng: nn.CircularPad2d(1), (IMAGES[:1, :1, :2, :3],), [(1, 1, 4, 5)]
+    ),
+    "Upsample": Layer(
+        lambda rng: nn.Upsample(scale_factor=2, mode="bilinear"),
+        (IMAGES[:1, :1, :2, :3],),
+        [(1, 1, 4, 6)],
+    ),
+    "PixelShuffle": Layer(
+        lambda rng: nn.PixelShuffle(2), (IMAGES[:1, :4, :2, :3],), [(1, 1, 4, 6)]
+    ),
+    "PixelUnshuffle": Layer(
+        lambda rng: nn.PixelUnshuffle(2), (IMAGES[:1, :1, :4, :4],), [(1, 4, 2, 2)]
+    ),
     "BatchNorm1d": Layer(lambda rng: nn.BatchNorm1d(4), (normal(5, 4),), [(5, 4)]),
     "BatchNorm2d": Layer(lambda rng: nn.BatchNorm2d(4), (IMAGES[..., :2],), [(2, 4, 5, 2)], 1),
     "LayerNorm": Layer(lambda rng: nn.LayerNorm(4), (normal(5, 4),), [(5, 4)]),

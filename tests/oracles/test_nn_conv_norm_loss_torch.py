@@ -38,6 +38,22 @@ def test_conv2d(settings: dict[str, Any], kernel: Any) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
+        {"padding": 1},
+        {"padding": (1, 2), "stride": 2},
+        {"padding": "same", "dilation": 2},
+        {"padding": "valid"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_padding_mode(mode: str, settings: dict[str, Any]) -> None:
+    x, settings = RNG.standard_normal((2, 3, 7, 6)), settings | {"padding_mode": mode}
+    compare(nn.Conv2d(3, 4, 3, **settings), torch.nn.Conv2d(3, 4, 3, **settings), x)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
         {},
         {"bias": False, "stride": 2},
         {"padding": 2, "dilation": 2, "groups": 2},
