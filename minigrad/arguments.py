@@ -91,7 +91,7 @@ KEYWORDS = {
     "closure": "compute the loss and its gradients first, then call step() without arguments",
     "norm_type": "the norm is the Euclidean one: leave it out",
     "dtype": "parameters are float32, and a result has the dtype that NumPy gives it: leave it out",
-    "padding_mode": "a transposed convolution cuts off where others pad: leave it out",
+    "padding_mode": "Conv1d and Conv2d take it; elsewhere use functional.pad, or leave it out",
     "generator": "it is called rng here",
     **dict.fromkeys(("foreach", "fused", "capturable", "verbose", "pin_memory"), "leave it out"),
     **dict.fromkeys(("amsgrad", "sparse", "max_norm", "proj_size", "ceil_mode"), "not supported"),

@@ -34,7 +34,8 @@ def pad(x: Any, pad: tuple[int, ...], mode: str = "constant", value: float = 0) 
         value: what is added by mode="constant".
 
     Raises:
-        ArgumentError: if mode is something else, or a value is given that it does not use.
+        ArgumentError: if mode is something else, or value is not a number of x's dtype, or one that
+            mode does not use.
         ShapeError: if pad has not two numbers for each of at most x.ndim axes, cuts off more than
             there is, or asks for more entries than mode can fill in.
 
@@ -72,6 +73,9 @@ def filled(what: str, x: Any, around: list[tuple[int, int]], value: float) -> An
     """Where numbers are negative, entries are cut off; then the rest is added."""
     if any(n + min(a, 0) + min(b, 0) < 0 for n, (a, b) in zip(x.shape, around, strict=True)):
         raise ShapeError(f"{what}: that cuts off more than there is")
+    number = isinstance(value, int | float | np.number)
+    if not number or (x.dtype.kind in "iub" and value != np.trunc(value)) or np.iscomplex(value):
+        raise ArgumentError(f"{what}: value={value!r} is not a number that {x.dtype} holds")
     if min(map(min, around), default=0) < 0:
         inside = [(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, around, strict=True)]
         x = slice_op(x, index=tuple(slice(*ends) for ends in inside))

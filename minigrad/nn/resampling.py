@@ -22,8 +22,9 @@ class Padding(FunctionModule):
     padding: int | tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.padding, tuple):
+        if isinstance(self.padding, int):
             self.padding = (self.padding,) * (2 * self.axes)
+        self.padding = tuple(self.padding)
         if len(self.padding) != 2 * self.axes:
             raise ShapeError(
                 f"{type(self).__name__}: padding is a number, or {2 * self.axes} of them, two for "
