@@ -112,8 +112,8 @@ def interpolate(
         (N, C, ...), of the new size.
 
     Raises:
-        ArgumentError: if not exactly one of size and scale_factor is given, mode is something else,
-            or align_corners is given for the nearest.
+        ArgumentError: if not exactly one of size and scale_factor is given, a factor is not finite,
+            mode is something else, or align_corners is given for the nearest.
         ShapeError: if x has not the axes that mode is for, or a size is below 1.
         DtypeError: if complex numbers are to be mixed.
 
@@ -139,6 +139,8 @@ def interpolate(
     each = wanted if isinstance(wanted, tuple | list) else (wanted,) * axes
     if len(each) != axes:
         raise ShapeError(f"{what}: there is a size or factor for each of {axes} axes, not {wanted}")
+    if not np.all(np.isfinite(each)):
+        raise ArgumentError(f"{what}: factors are finite, not {wanted}")
     for axis, (n, new) in enumerate(zip(x.shape[2:], each, strict=True), 2):
         count = operator.index(new) if scale_factor is None else math.floor(n * new)
         if count < 1:

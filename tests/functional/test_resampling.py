@@ -53,6 +53,7 @@ def test_pixel_unshuffle_is_the_inverse() -> None:
         (lambda: F.interpolate(X, 2, mode="linear"), ShapeError, '"bilinear"'),
         (lambda: F.interpolate(X, 2, align_corners=True), ArgumentError, "leave it out"),
         (lambda: F.interpolate(X, scale_factor=0.1), ShapeError, "at least 1, not 0"),
+        (lambda: F.interpolate(X, scale_factor=np.inf), ArgumentError, "are finite, not inf"),
         (lambda: F.interpolate(X, (2, 3, 4)), ShapeError, "each of 2 axes"),
         (lambda: F.pixel_shuffle(X, 2), ShapeError, "(..., C*r*r, H, W)"),
         (lambda: F.pixel_unshuffle(X, 2), ShapeError, "(..., C, H*r, W*r)"),
